@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { amountSchema, MAX_REFILL } from './amounts.ts';
+import { reasonSchema } from './reasons.ts';
+
+/**
+ * What the two entrypoints of a metered package take and give. The shapes are strict: a policy that misspells a key
+ * is told so, and its request is denied with `policy_error`.
+ */
+
+const name = z.string().min(1).max(512);
+
+const refillSchema = z.strictObject({
+  /** What one refill adds, in the limit's unit. */
+  amount: z.int().min(1).max(MAX_REFILL),
+  per_seconds: z
+    .int()
+    .min(1)
+    .max(Math.floor(MAX_REFILL / 1000)),
+  /**
+   * `continuous`: drop by drop. `interval`: the whole amount at the end of each interval; an interval begins with the
+   * first use of a full bucket.
+   */
+  mode: z.enum(['continuous', 'interval']),
+});
+
+/** One counter and its rule. `id` names the counter within its subject. */
+export const limitSchema = z.strictObject({
+  id: name,
+  subject: z.strictObject({ type: name, id: name }),
+  unit: z.enum(['tokens', 'requests', 'usd']),
+  kind: z.literal('token_bucket'),
+  capacity: amountSchema,
+  cost: amountSchema,
+  /** `true`: the cost is an estimate that `POST /v1/usage` corrects. `false`: final. */
+  settles: z.boolean().default(false),
+  /** `true`: what this limit takes is what the tenant is billed for, as tokens at the plan's price per token. */
+  billed: z.boolean().default(false),
+  refill: refillSchema,
+  /** `deny`: no room refuses the whole request. `flag`: taken anyway, and the decision is told. */
+  on_exceed: z.enum(['deny', 'flag']).default('deny'),
+});
+
+const candidateSchema = z.strictObject({
+  model: name,
+  limits: z.array(limitSchema).max(32).default([]),
+});
+
+const refusalSchema = z.strictObject({
+  reason: reasonSchema,
+  status: z.int().min(400).max(599),
+  message: z.string(),
+});
+
+const uniqueIds = (limits: { id: string }[]) => new Set(limits.map((limit) => limit.id)).size === limits.length;
+
+/** The document `<pkg>/plan`: what a request draws on, or why it is refused before anything is taken. */
+export const planSchema = z
+  .strictObject({
+    refuse: refusalSchema.optional(),
+    limits: z.array(limitSchema).max(32).default([]),
+    /** Models in the order of preference. Empty: the request is decided by `limits` alone. */
+    candidates: z.array(candidateSchema).max(16).default([]),
+    /** `true`: the decision sees exact numbers, and is not memoised. */
+    raw_counters: z.boolean().default(false),
+  })
+  .refine(
+    (plan) =>
+      (plan.candidates.length ? plan.candidates : [{ limits: [] }]).every((c) =>
+        uniqueIds([...plan.limits, ...c.limits]),
+      ),
+    {
+      error: 'two limits of one request have the same id',
+    },
+  );
+
+/** The document `<pkg>/decision`. Its `message` may hold `{placeholders}`, filled in after the evaluation. */
+export const decisionSchema = z.strictObject({
+  allow: z.boolean(),
+  reason: reasonSchema,
+  status: z.int().min(100).max(599),
+  message: z.string(),
+  warnings: z.array(z.string()).default([]),
+  obligations: z
+    .strictObject({
+      force_model: name.optional(),
+      footer: z.string().optional(),
+      notify: z.array(z.record(z.string(), z.unknown())).optional(),
+    })
+    .default({}),
+});
+
+export type Limit = z.infer<typeof limitSchema>;
+export type Candidate = z.infer<typeof candidateSchema>;
+export type Plan = z.infer<typeof planSchema>;
+export type Decision = z.infer<typeof decisionSchema>;
+
+/** How one limit came out. The band fields are what a policy sees; the numbers beside them only with `raw_counters`. */
+export interface LimitOutcome {
+  id: string;
+  granted: boolean;
+  /** In use above its capacity, whether refused (`deny`) or taken all the same (`flag`). */
+  over: boolean;
+  crossed: number[];
+  on_exceed: 'deny' | 'flag';
+  capacity: number;
+  /** In use before and after this take; equal when nothing was taken. */
+  before: number;
+  used: number;
+  remaining: number;
+  used_percent: number;
+  /** Epoch milliseconds at which the counter is empty again if nothing more is taken. */
+  reset_at: number;
+  /** Milliseconds until this cost would have room; 0 with room, null if it never has (cost above the capacity). */
+  retry_after_ms: number | null;
+}
+
+/** What the take came to: the `input.outcome` of the decision, in full. */
+export interface Outcome {
+  granted: boolean;
+  /** The chosen candidate's model; null if the plan names none or none had room. */
+  candidate: string | null;
+  limits: LimitOutcome[];
+}

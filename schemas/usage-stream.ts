@@ -1,0 +1,34 @@
+/** One entry of the usage stream as the store holds it: its id, and the JSON of a usage event, unread. */
+export interface StreamEntry {
+  /** The store's own id; opaque, ordered, never read as time. */
+  id: string;
+  /** The text of field `e`; undefined if an entry has no such field. */
+  event: string | undefined;
+  /** How often this entry was delivered before, 0 at first. */
+  redelivered: number;
+}
+
+export interface StreamLag {
+  /** Entries not yet acknowledged. */
+  entries: number;
+  /** Age of the oldest of them in milliseconds, 0 if there is none. */
+  oldestMs: number;
+}
+
+/**
+ * The usage stream as its one reading group, the ledger, sees it. Promises, the same on every store:
+ * - an entry is delivered to one reader at a time, in order, and again until it is acknowledged;
+ * - what a reader took and never acknowledged is found by `reclaim`, by the same reader at its next start at once,
+ *   by any other after `idleMs`;
+ * - an entry is deleted only once it is acknowledged.
+ */
+export interface UsageStream {
+  /** Up to `count` new entries; waits up to `waitMs` for the first, then answers with none. */
+  read(count: number, waitMs: number): Promise<StreamEntry[]>;
+  /** Up to `count` entries that this reader took before a restart, or that another reader left for `idleMs`. */
+  reclaim(count: number, idleMs: number): Promise<StreamEntry[]>;
+  /** Only after COMMIT. Deletes what every reader is done with. */
+  acknowledge(ids: string[]): Promise<void>;
+  lag(): Promise<StreamLag>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+import type { Outcome, Plan } from '../../schemas/policy-io.ts';
+import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
+
+/** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */
+export const RECORD_TTL_MS = 24 * 60 * 60 * 1000;
+
+/** The part of a usage event that is known before the take: who asked, for what, under which policy. */
+export type EventSubject = Pick<
+  UsageEvent,
+  | 'tenant_id'
+  | 'request_id'
+  | 'run_id'
+  | 'user_id'
+  | 'team_id'
+  | 'project_id'
+  | 'department_id'
+  | 'agent_id'
+  | 'channel'
+  | 'provider'
+  | 'model'
+  | 'policy_revision'
+>;
+
+export interface TakeRequest {
+  decisionId: string;
+  plan: Plan;
+  event: EventSubject;
+  /** Makes the take idempotent; `fingerprint` tells the same body from another one under the same id. */
+  requestId?: string | undefined;
+  fingerprint: string;
+}
+
+export type TakeResult =
+  | { kind: 'taken'; outcome: Outcome; at: number }
+  /** Some `deny` limit of every candidate was short: nothing was charged. */
+  | { kind: 'refused'; outcome: Outcome; at: number }
+  /** This tenant and request id were granted before: nothing was charged, the stored answer is given again. */
+  | { kind: 'replayed'; outcome: Outcome; at: number; decisionId: string; policyRevision: string | undefined }
+  /** This tenant and request id were granted before, for another body. */
+  | { kind: 'conflict' };
+
+/** How much of each unit was really used; a unit that is left out keeps its estimate. */
+export type Actual = Partial<Record<'tokens' | 'requests' | 'usd', number>>;
+
+export interface SettleRequest {
+  decisionId: string;
+  /** Whoever may speak for one tenant only says which: another tenant's decision is `unknown`. */
+  tenantId?: string | undefined;
+  /** Give all of it back, or move the charge to what was really used. */
+  kind: 'settle' | 'void';
+  actual: Actual;
+  usage?: Usage | undefined;
+  model?: string | undefined;
+  /** Tells the same report from another one for the same decision. */
+  fingerprint: string;
+}
+
+export type SettleResult =
+  /** `changes`: each limit's signed delta in its unit. The same report again gets the same answer. */
+  | {
+      kind: 'settled' | 'voided';
+      replayed: boolean;
+      at: number;
+      changes: { id: string; unit: string; amount: number }[];
+    }
+  | { kind: 'unknown' }
+  /** Settled or voided before, with another report. */
+  | { kind: 'conflict'; state: 'settled' | 'voided' };
+
+/** A request that was refused before anything could be taken, by the plan or by a failure; it is counted all the same. */
+export interface Denial {
+  decisionId: string;
+  event: EventSubject;
+  reason: string;
+}
+
+/** What is kept of a grant. */
+export interface DecisionRecord {
+  decisionId: string;
+  tenantId: string;
+  state: 'consumed' | 'reserved' | 'settled' | 'voided' | 'expired';
+  policyRevision: string | undefined;
+  outcome: Outcome;
+  decidedAt: number;
+}
+
+/**
+ * The counters. Every store keeps the same promises, shown by `test/conformance/counter-store.suite.ts`:
+ * - **All or nothing.** Either every `deny` limit has room and all limits are charged, or nothing is.
+ * - **A denial costs nothing**, and says which limits were short and when the last of them has room again.
+ * - **One clock**: the store's own. Set back, it neither refills twice nor freezes a bucket for longer than the jump;
+ *   set forward, it gives at most one full bucket.
+ * - **Idempotent** by tenant and request id for 24 hours from a grant, also when two arrive together.
+ * - **Allowed if and only if its usage event is in the stream.** All checks come before the first write.
+ * - **No `deny` limit is overspent** by takes, whatever the number of processes.
+ * - **Settle moves the charge once.** More than the estimate is charged even into debt, which refill pays off first.
+ *   Less, or a void, gives back what refill has not already given back, oldest charge first.
+ * - **What was used stays used** when a capacity changes; the new capacity holds from the next take.
+ *
+ * A denial is a value. A store that cannot be reached, or answers with an error, throws `CountersUnavailable`: the
+ * take may or may not have happened, and only a retry with the same request id tells.
+ */
+export interface CounterStore {
+  /** How many partitions the keys are spread over, and which one is this tenant's. */
+  partitionOf(tenantId: string): number;
+  take(request: TakeRequest): Promise<TakeResult>;
+  /** What `take` would come to now. Takes nothing, leaves no event. */
+  peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }>;
+  settle(request: SettleRequest): Promise<SettleResult>;
+  record(decisionId: string): Promise<DecisionRecord | undefined>;
+  /** Appends a `denied` event. */
+  deny(denial: Denial): Promise<void>;
+  /** Throws `CountersUnavailable` if the store does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class CountersUnavailable extends Error {
+  override readonly name = 'CountersUnavailable';
+}
