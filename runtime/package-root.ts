@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** The folder of `package.json`: the same from the sources and from `dist`, so files are read where they are kept. */
 export const packageRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+/** A compiled file, named as its source is from the root: what a thread runs, also when a test started it. */
+export const compiled = (file: string): URL => pathToFileURL(join(packageRoot, 'dist', file));
 
 function findRoot(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder;

@@ -43,7 +43,8 @@ export const usageEventSchema = z.object({
   decision_id: text.min(1),
   request_id: optionalText,
   run_id: optionalText,
-  tenant_id: text.min(1),
+  /** Empty only in the denial of a request that named none. */
+  tenant_id: text,
   user_id: optionalText,
   team_id: optionalText,
   project_id: optionalText,

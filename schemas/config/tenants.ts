@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { amountSchema, decimalSchema } from '../amounts.ts';
 
 const timezone = z.string().refine(isTimeZone, {
-  error: (issue) => `${JSON.stringify(issue.input)} is not a known time zone; an IANA name such as "Europe/Berlin" is`,
+  error: 'must be a known time zone, an IANA name such as "Europe/Berlin"',
 });
 
 function isTimeZone(name: string): boolean {

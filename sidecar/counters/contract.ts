@@ -31,7 +31,8 @@ export interface TakeRequest {
 }
 
 export type TakeResult =
-  | { kind: 'taken'; outcome: Outcome; at: number }
+  /** `receipt`: hand it to `settle` to give this take back, also where no record of it is kept. Opaque. */
+  | { kind: 'taken'; outcome: Outcome; at: number; receipt: string }
   /** Some `deny` limit of every candidate was short: nothing was charged. */
   | { kind: 'refused'; outcome: Outcome; at: number }
   /** This tenant and request id were granted before: nothing was charged, the stored answer is given again. */
@@ -53,6 +54,8 @@ export interface SettleRequest {
   model?: string | undefined;
   /** Tells the same report from another one for the same decision. */
   fingerprint: string;
+  /** From `take`, by the process that took: makes a void possible where no record is kept, once however often repeated. */
+  receipt?: string | undefined;
 }
 
 export type SettleResult =

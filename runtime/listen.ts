@@ -1,0 +1,40 @@
+import type { Server } from 'node:http';
+import { serve } from '@hono/node-server';
+import type { Hono } from 'hono';
+
+export interface Listening {
+  port: number;
+  url: string;
+  /** Accepts no more connections, lets requests in flight finish, then resolves. */
+  close(): Promise<void>;
+}
+
+/** Serves an app over HTTP; port 0 picks a free one. Throws with the address and what to do if it is taken. */
+export function listen(
+  app: Hono,
+  { host, port, variable }: { host: string; port: number; variable: string },
+): Promise<Listening> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname: host, port }, (address) => {
+      const shown = host.includes(':') ? `[${host}]` : host;
+      resolve({
+        port: address.port,
+        url: `http://${shown}:${address.port}`,
+        close: () => closeServer(server as Server),
+      });
+    }) as Server;
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE';
+      reject(
+        taken ? new Error(`${host}:${port} is in use; set ${variable} to a free port, or to 0 to pick one`) : error,
+      );
+    });
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.close((error) => (error ? reject(error) : resolve()));
+    server.closeIdleConnections();
+  });
+}

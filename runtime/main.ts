@@ -1,0 +1,37 @@
+import { ConfigError } from './config/config-error.ts';
+import { type Environment, processEnvironment } from './config/environment.ts';
+import { createLog, type Log } from './log.ts';
+import { Closers, closeOnSignals } from './shutdown.ts';
+
+export interface Process {
+  environment: Environment;
+  log: Log;
+  /** Whatever is opened is added here, and closed in reverse order at the end. */
+  closers: Closers;
+}
+
+/**
+ * Runs a program: reads the environment, starts, and stays until a signal. What is wrong with the configuration is
+ * printed for a person, one problem to a line, and ends the process with 1.
+ */
+export async function runMain(start: (context: Process) => Promise<void>): Promise<void> {
+  const closers = new Closers();
+  const exit = (code: number) => process.exit(code);
+  try {
+    const environment = processEnvironment();
+    const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
+    closeOnSignals(closers, log, exit);
+    await start({ environment, log, closers });
+  } catch (error) {
+    process.stderr.write(`cannot start:\n${explain(error)}\n`);
+    await closers.closeAll().catch(() => {});
+    exit(1);
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return error.problems.map((problem) => `  ${problem}`).join('\n');
+  if (!(error instanceof Error)) return `  ${String(error)}`;
+  // Errors with a name of their own are written for people; of others the stack is worth more than the message.
+  return `  ${error.name === 'Error' || error.name.endsWith('TypeError') ? error.stack : error.message}`;
+}

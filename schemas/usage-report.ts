@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { MAX_AMOUNT } from './amounts.ts';
+import { type Usage, usageSchema } from './usage-event.ts';
+
+const name = z.string().min(1).max(1_024);
+
+const total = (usage: Usage) => Object.values(usage).reduce<number>((sum, amount) => sum + (amount ?? 0), 0);
+
+/** The body of `POST /v1/usage`. Amounts are LLM tokens as the provider counts them. */
+export const usageReportSchema = z.strictObject({
+  decision_id: name,
+  /** Whoever speaks for one tenant says which; another tenant's decision is then unknown. */
+  tenant_id: name.optional(),
+  outcome: z.enum(['succeeded', 'failed', 'cancelled']),
+  usage: usageSchema
+    .refine((usage) => total(usage) <= MAX_AMOUNT, {
+      error: `the amounts together must not exceed ${MAX_AMOUNT}`,
+    })
+    .optional(),
+  /** The model that answered, where it is another one than was asked for. */
+  model: name.optional(),
+  error: z
+    .strictObject({
+      status: z.int().min(100).max(599).optional(),
+      retry_after: z.int().min(0).optional(),
+    })
+    .optional(),
+});
+
+export type UsageReport = z.infer<typeof usageReportSchema>;

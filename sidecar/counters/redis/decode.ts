@@ -1,0 +1,91 @@
+import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
+import { CountersUnavailable, type DecisionRecord, type TakeResult } from '../contract.ts';
+import { limitOutcome } from '../outcome.ts';
+
+/** What a script replies for one decision: see the header of `lua/take-1.lua`. */
+export type TakeReply = [status: string, ...rest: (string | number)[]];
+
+const FIELDS = 7;
+const HEAD = 4;
+
+export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
+  const [status, first] = reply;
+  if (status === 'conflict') return { kind: 'conflict' };
+  if (status === 'error') throw new CountersUnavailable(`the take script refused its arguments: ${first}`);
+  if (status === 'replayed') {
+    const { decisionId, decidedAt, outcome, policyRevision } = decodeRecord(String(first));
+    return { kind: 'replayed', at: decidedAt, decisionId, outcome, policyRevision };
+  }
+  const at = Number(first);
+  const outcome = decodeOutcome(reply, plan, status === 'taken');
+  return status === 'taken'
+    ? { kind: 'taken', at, outcome, receipt: String(reply[3]) }
+    : { kind: 'refused', at, outcome };
+}
+
+/** The numbers of a `taken` or `refused` reply, put beside the limits that they are of. */
+function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome {
+  const chosen = Number(reply[2]);
+  const candidate = granted && chosen > 0 ? plan.candidates[chosen - 1] : plan.candidates[0];
+  const limits: Limit[] = [...plan.limits, ...(candidate?.limits ?? [])];
+  return {
+    granted,
+    candidate: granted ? (candidate?.model ?? null) : null,
+    limits: limits.map((limit, index) => {
+      const [had, before, used, resetAt, retry] = reply.slice(HEAD + index * FIELDS, HEAD + (index + 1) * FIELDS);
+      return limitOutcome(limit, {
+        granted: had === '1',
+        before: Number(before),
+        used: Number(used),
+        resetAt: Number(resetAt),
+        retryAfterMs: retry === '-1' ? null : Number(retry),
+      });
+    }),
+  };
+}
+
+interface StoredRecord {
+  state: DecisionRecord['state'];
+  about: { id: string; tenant: string; revision: string };
+  candidate?: { model: string };
+  limits: StoredLimit[] | Record<string, never>;
+  decided_at: string;
+}
+
+interface StoredLimit {
+  id: string;
+  on_exceed: 'deny' | 'flag';
+  capacity: string;
+  before: string;
+  used: string;
+  reset_at: string;
+}
+
+export function decodeRecord(text: string): DecisionRecord {
+  const { about, candidate, decided_at, limits, state } = JSON.parse(text) as StoredRecord;
+  return {
+    decisionId: about.id,
+    tenantId: about.tenant,
+    state,
+    policyRevision: about.revision || undefined,
+    decidedAt: Number(decided_at),
+    outcome: {
+      granted: true,
+      candidate: candidate?.model ?? null,
+      // Lua writes an empty list as an empty object.
+      limits: Array.isArray(limits) ? limits.map(storedOutcome) : [],
+    },
+  };
+}
+
+const storedOutcome = (limit: StoredLimit): LimitOutcome =>
+  limitOutcome(
+    { id: limit.id, on_exceed: limit.on_exceed, capacity: Number(limit.capacity) },
+    {
+      granted: true,
+      before: Number(limit.before),
+      used: Number(limit.used),
+      resetAt: Number(limit.reset_at),
+      retryAfterMs: 0,
+    },
+  );

@@ -1,0 +1,19 @@
+#!lua
+-- Appends the event of a request that was refused before anything could be taken.
+--
+-- KEYS[1]  the usage stream
+-- ARGV[1]  JSON {id, model, event}, as in take-1.lua
+-- ARGV[2]  JSON of the reason
+--
+-- Returns the time.
+--
+-- @include now
+-- @include whole
+-- @include mul-div
+-- @include token-bucket
+-- @include record
+
+local now = text(store_time())
+local outcome = '{"granted":false,"reason":' .. ARGV[2] .. '}'
+redis.call('XADD', KEYS[1], '*', 'e', event_json(cjson.decode(ARGV[1]), 'denied', '[]', outcome, now, now))
+return now

@@ -1,0 +1,56 @@
+-- The token bucket's arithmetic: the same as token-bucket.ts, which says what the fields mean.
+-- A state is {used, at, rest, since, refilled}; a rule has amount, period (ms) and interval (true or false).
+local MAX_WAIT_MS = 315360000000
+
+local function full_bucket(now)
+  return { used = 0, at = now, rest = 0, since = now, refilled = 0 }
+end
+
+local function paid(state, amount, now, at, rest)
+  if amount >= state.used then return full_bucket(now) end
+  return { used = state.used - amount, at = at, rest = rest, since = state.since, refilled = state.refilled + amount }
+end
+
+local function refill(state, rule, now)
+  if not state then return full_bucket(now) end
+  local elapsed = math.max(0, now - state.at)
+  local whole_periods = math.floor(elapsed / rule.period)
+  local whole_amount = math.min(whole_periods * rule.amount, MAX_AMOUNT)
+  if rule.interval then
+    if whole_periods == 0 then return state end
+    return paid(state, whole_amount, now, state.at + whole_periods * rule.period, 0)
+  end
+  if whole_periods > 0 and whole_amount >= state.used then return full_bucket(now) end
+  local amount, remainder = mul_div(elapsed % rule.period, rule.amount, rule.period)
+  local carried = remainder + state.rest
+  amount = whole_amount + amount + math.floor(carried / rule.period)
+  return paid(state, amount, now, math.max(state.at, now), carried % rule.period)
+end
+
+local function refill_time(state, rule, now, amount)
+  if amount <= 0 then return 0 end
+  local ahead = math.max(0, state.at - now)
+  if rule.interval then
+    return math.min(MAX_WAIT_MS, math.max(0, state.at - now + math.ceil(amount / rule.amount) * rule.period))
+  end
+  if (amount / rule.amount) * rule.period > 2 * MAX_WAIT_MS then return MAX_WAIT_MS end
+  local quotient, remainder = mul_div(amount, rule.period, rule.amount)
+  local exact = quotient + math.ceil((remainder - state.rest) / rule.amount)
+  return math.min(MAX_WAIT_MS, ahead + math.max(1, exact))
+end
+
+local function charge(state, amount)
+  return {
+    used = math.min(MAX_AMOUNT, state.used + amount),
+    at = state.at, rest = state.rest, since = state.since, refilled = state.refilled,
+  }
+end
+
+local function give_back(state, given, amount, now)
+  if state.since ~= given.since then return state end
+  local paid_off = math.max(0, state.refilled - given.refilled - given.before)
+  local open = math.max(0, given.amount - paid_off)
+  local used = state.used - math.min(amount, open)
+  if used <= 0 then return full_bucket(now) end
+  return { used = used, at = state.at, rest = state.rest, since = state.since, refilled = state.refilled }
+end

@@ -1,0 +1,18 @@
+-- Numbers. Redis' Lua prints large numbers with 14 digits and parses "nan" and "0x10": so every number that comes in is
+-- checked to be whole and exact, and every number that goes out is written by `text`.
+local MAX_AMOUNT = 9007199254740991
+
+local function is_whole(n)
+  return type(n) == 'number' and n >= 0 and n <= MAX_AMOUNT and math.floor(n) == n
+end
+
+local function text(n)
+  return string.format('%.0f', n)
+end
+
+-- A number given as digits; anything else is nil.
+local function whole(digits)
+  if type(digits) ~= 'string' or #digits > 16 or not string.find(digits, '^%d+$') then return nil end
+  local n = tonumber(digits)
+  return is_whole(n) and n or nil
+end

@@ -1,0 +1,87 @@
+#!lua
+-- Settles or voids one decision, once: moves each charge to what was really used, or gives all of it back.
+--
+-- KEYS[1]  the usage stream
+-- ARGV[1]  `settle` or `void`
+-- ARGV[2]  the decision's record key
+-- ARGV[3]  the tenant that may settle it; empty: any
+-- ARGV[4]  fingerprint of the report
+-- ARGV[5]  JSON {tokens, requests, usd}: what was really used, each in digits and each optional
+-- ARGV[6]  the rest of the event: model and usage, as JSON members each with a comma before it
+-- ARGV[7]  the take's receipt, for a void where no record was kept; else empty
+--
+-- Returns {status, …}, where status is
+--   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount}]
+--   conflict         then the state that another report left it in
+--   unknown          no such decision, or another tenant's
+--
+-- @include whole
+-- @include now
+-- @include mul-div
+-- @include token-bucket
+-- @include counters
+-- @include record
+
+local kind, record_key, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local done = kind == 'void' and 'voided' or 'settled'
+local now = store_time()
+local kept = stored_record(record_key)
+local record = kept or (ARGV[7] ~= '' and cjson.decode(ARGV[7])) or nil
+
+if not record or (tenant ~= '' and record.about.tenant ~= tenant) then return { 'unknown' } end
+if record.state == 'settled' or record.state == 'voided' then
+  if record.report == fingerprint then return { record.state, 1, record.settled_at, record.changes } end
+  return { 'conflict', record.state }
+end
+
+local actual = cjson.decode(ARGV[5])
+local rules, changes, events = {}, {}, {}
+
+-- The signed change of one charge, nil if this report does not touch it.
+local function change_of(limit)
+  if kind == 'void' then return -whole(limit.cost) end
+  if not limit.settles or actual[limit.unit] == nil then return nil end
+  local used = whole(actual[limit.unit])
+  if not used then error('the amount of ' .. limit.unit .. ' is not a whole number', 0) end
+  return used - whole(limit.cost)
+end
+
+local function move(limit, change)
+  local rule = { amount = whole(limit.amount), period = whole(limit.period), interval = limit.interval }
+  local state = refill(read_counter(limit.key, limit.field), rule, now)
+  local given = {
+    amount = whole(limit.cost), before = whole(limit.before), since = whole(limit.since), refilled = whole(limit.refilled),
+  }
+  local after = change < 0 and give_back(state, given, -change, now) or charge(state, change)
+  rules[limit.key .. ' ' .. limit.field] = rule
+  return state, after
+end
+
+local writes = {}
+for _, limit in ipairs(record.limits) do
+  local change = change_of(limit)
+  if change then
+    local state, after = move(limit, change)
+    if after.used ~= state.used then writes[#writes + 1] = { limit = limit, state = after } end
+    changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change) .. '}'
+    events[#events + 1] = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(state.used)
+      .. ',"after":' .. text(after.used) .. ',"period_start":' .. text(after.at) .. '}'
+  end
+end
+
+record.state, record.report, record.settled_at = done, fingerprint, text(now)
+record.changes = '[' .. table.concat(changes, ',') .. ']'
+local event = event_json(
+  record.about, done, '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
+  record.decided_at, text(now), record.candidate, ARGV[6] ~= '' and ARGV[6] or nil
+)
+redis.call('XADD', KEYS[1], '*', 'e', event)
+for _, write in ipairs(writes) do write_counter(write.limit.key, write.limit.field, write.state) end
+flush_counters(rules, now)
+if kept then
+  redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
+else
+  redis.call('SET', record_key, cjson.encode(record), 'PX', RECORD_TTL_MS)
+end
+if kind == 'void' and record.request_key ~= '' then redis.call('DEL', record.request_key) end
+return { done, 0, record.settled_at, record.changes }

@@ -1,0 +1,163 @@
+#!lua
+-- Takes: refill, check all, take all or nothing, append the usage event; many decisions to a call, each on its own.
+--
+-- KEYS[1]  the usage stream; every other key has the same hash tag, so all of a call is in one slot
+-- ARGV[1]  `take`, or `peek`: say what a take would come to, write nothing
+-- ARGV[2]… five for each decision:
+--   plan         JSON {limits: [limit], candidates: [{model, limits: [limit]}]}
+--                limit = {id, key, field, event, unit, capacity, cost, amount, period, interval, deny, settles, on_exceed}
+--   about        JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
+--   record key   where the grant is remembered
+--   request key  makes the take idempotent; empty: it is not
+--   fingerprint  tells the same request from another one under the same request key
+--
+-- Returns a reply for each decision, whose first element is
+--   taken     then now, candidate (0: none), receipt, and for each limit seven: granted (1, 0), before, used, reset_at,
+--             retry_after (-1: never), since, refilled
+--   refused   then now, 0, '', and the same for the common limits and those of the first candidate
+--   replayed  then the record of the grant
+--   conflict  the request id was granted for another fingerprint
+--   error     then a message; nothing was written for this decision
+--
+-- @include whole
+-- @include now
+-- @include mul-div
+-- @include token-bucket
+-- @include counters
+-- @include record
+
+local peek = ARGV[1] == 'peek'
+local now = store_time()
+local rules = {}
+
+local function check(limit)
+  for _, field in ipairs({ 'capacity', 'cost' }) do
+    if not is_whole(limit[field]) then error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number', 0) end
+  end
+  for _, field in ipairs({ 'amount', 'period' }) do
+    if not is_whole(limit[field]) or limit[field] < 1 then
+      error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number above 0', 0)
+    end
+  end
+  return limit
+end
+
+-- What one limit would come to: its state now, and whether its cost has room.
+local function look(limit)
+  local state = refill(read_counter(limit.key, limit.field), check(limit), now)
+  local room = state.used + limit.cost <= limit.capacity
+  return { limit = limit, state = state, room = room, granted = room or not limit.deny }
+end
+
+local function look_at_all(limits)
+  local views, granted = {}, true
+  for i, limit in ipairs(limits) do
+    views[i] = look(limit)
+    granted = granted and views[i].granted
+  end
+  return views, granted
+end
+
+local function joined(a, b)
+  local all = {}
+  for _, view in ipairs(a) do all[#all + 1] = view end
+  for _, view in ipairs(b) do all[#all + 1] = view end
+  return all
+end
+
+-- The first candidate that has room, with every limit it draws on; or the first one's limits, refused.
+local function choose(plan)
+  local common, granted = look_at_all(plan.limits)
+  if #plan.candidates == 0 then return common, granted, 0 end
+  local first
+  for i, candidate in ipairs(plan.candidates) do
+    local own, own_granted = look_at_all(candidate.limits)
+    if granted and own_granted then return joined(common, own), true, i end
+    first = first or own
+  end
+  return joined(common, first), false, 0
+end
+
+local function reply(status, views, candidate, receipt)
+  local out = { status, text(now), candidate, receipt }
+  for _, view in ipairs(views) do
+    local limit, state, after = view.limit, view.state, view.after or view.state
+    local retry = 0
+    if not view.room then
+      retry = limit.cost > limit.capacity and -1
+        or refill_time(state, limit, now, state.used + limit.cost - limit.capacity)
+    end
+    out[#out + 1] = view.granted and '1' or '0'
+    out[#out + 1] = text(state.used)
+    out[#out + 1] = text(after.used)
+    out[#out + 1] = text(now + refill_time(after, limit, now, after.used))
+    out[#out + 1] = text(retry)
+    out[#out + 1] = text(state.since)
+    out[#out + 1] = text(state.refilled)
+  end
+  return out
+end
+
+local function event_limits(views)
+  local out = {}
+  for i, view in ipairs(views) do
+    out[i] = view.limit.event .. ',"amount":' .. text(view.limit.cost) .. ',"before":' .. text(view.state.used)
+      .. ',"after":' .. text(view.after.used) .. ',"period_start":' .. text(view.after.at) .. '}'
+  end
+  return '[' .. table.concat(out, ',') .. ']'
+end
+
+local function append(about, type, limits, granted, candidate)
+  local outcome = granted and '{"granted":true,"reason":"ok"}' or '{"granted":false,"reason":"rate_limited"}'
+  local event = event_json(about, type, limits, outcome, text(now), text(now), candidate)
+  local added = redis.pcall('XADD', KEYS[1], '*', 'e', event)
+  if added.err then error(added.err, 0) end
+end
+
+local function take(plan, about, record_key, request_key, fingerprint)
+  local views, granted, candidate = choose(plan)
+  for _, view in ipairs(views) do view.after = granted and charge(view.state, view.limit.cost) or view.state end
+  if not granted then
+    if not peek then append(about, 'denied', '[]', false) end
+    return reply('refused', views, 0, '')
+  end
+  local chosen = plan.candidates[candidate]
+  local record = new_record(about, views, chosen, request_key, fingerprint, text(now))
+  if peek then return reply('taken', views, candidate, '') end
+
+  append(about, record.state, event_limits(views), true, chosen)
+  local receipt = cjson.encode(record)
+  if record.settles or request_key ~= '' then
+    redis.call('SET', record_key, receipt, 'PX', RECORD_TTL_MS)
+    if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', RECORD_TTL_MS) end
+  end
+  for _, view in ipairs(views) do
+    rules[view.limit.key .. ' ' .. view.limit.field] = view.limit
+    if view.limit.cost > 0 then write_counter(view.limit.key, view.limit.field, view.after) end
+  end
+  return reply('taken', views, candidate, receipt)
+end
+
+local function answer(first)
+  local record_key, request_key, fingerprint = ARGV[first + 2], ARGV[first + 3], ARGV[first + 4]
+  if request_key ~= '' then
+    local granted = stored_record(redis.call('GET', request_key))
+    if granted then
+      if granted.fingerprint ~= fingerprint then return { 'conflict' } end
+      return { 'replayed', cjson.encode(granted) }
+    end
+  end
+  return take(cjson.decode(ARGV[first]), cjson.decode(ARGV[first + 1]), record_key, request_key, fingerprint)
+end
+
+local replies = {}
+for first = 2, #ARGV, 5 do
+  local ok, result = pcall(answer, first)
+  if ok then
+    replies[#replies + 1] = result
+  else
+    replies[#replies + 1] = { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
+  end
+end
+flush_counters(rules, now)
+return replies

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../../runtime/package-root.ts';
+
+const FOLDER = join(packageRoot, 'sidecar/counters/redis/lua');
+const INCLUDE = /^-- @include ([\w-]+)$/gm;
+
+export interface Script {
+  name: string;
+  source: string;
+  /** SHA-1 of the source, as `EVALSHA` wants it. */
+  sha: string;
+}
+
+export interface Scripts {
+  take: Script;
+  settle: Script;
+  deny: Script;
+}
+
+/**
+ * Reads the Lua scripts; the number in a file's name is that of its keys. A line `-- @include name` stands for
+ * `includes/name.lua`. `replace` puts other text in an include's place: tests set the store's clock with it.
+ */
+export function loadScripts(replace: Record<string, string> = {}): Scripts {
+  return { take: load('take-1', replace), settle: load('settle-1', replace), deny: load('deny-1', replace) };
+}
+
+function load(name: string, replace: Record<string, string>): Script {
+  const source = readFileSync(join(FOLDER, `${name}.lua`), 'utf8').replace(
+    INCLUDE,
+    (_, include: string) => replace[include] ?? readFileSync(join(FOLDER, 'includes', `${include}.lua`), 'utf8'),
+  );
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') };
+}

@@ -1,0 +1,114 @@
+import type { Log } from '../../../runtime/log.ts';
+import type { Plan } from '../../../schemas/policy-io.ts';
+import type {
+  CounterStore,
+  DecisionRecord,
+  Denial,
+  SettleRequest,
+  SettleResult,
+  TakeRequest,
+  TakeResult,
+} from '../contract.ts';
+import { CountersUnavailable } from '../contract.ts';
+import { partitionKeys } from '../keys.ts';
+import { type Connection, connectRedis } from './connection.ts';
+import { decodeRecord, decodeTake, type TakeReply } from './decode.ts';
+import { encodeAbout, encodePlan, members } from './encode.ts';
+import { GroupCommit } from './group-commit.ts';
+import { loadScripts, type Scripts } from './scripts.ts';
+
+/** A single Redis has one partition. */
+const PARTITION = 0;
+
+/** The counters in Redis: one script per step, and decisions that arrive together go in one call. */
+export class RedisStore implements CounterStore {
+  readonly #connection: Connection;
+  readonly #scripts: Scripts;
+  readonly #keys = partitionKeys(PARTITION);
+  readonly #takes: GroupCommit<TakeRequest, TakeReply>;
+
+  constructor(connection: Connection, scripts: Scripts) {
+    this.#connection = connection;
+    this.#scripts = scripts;
+    this.#takes = new GroupCommit((requests) => this.#takeAll(requests));
+  }
+
+  partitionOf(): number {
+    return PARTITION;
+  }
+
+  async take(request: TakeRequest): Promise<TakeResult> {
+    return decodeTake(await this.#takes.add(request), request.plan);
+  }
+
+  async peek(plan: Plan, tenantId: string) {
+    const args = ['peek', ...this.#decision({ decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '' })];
+    const [reply] = (await this.#connection.run(this.#scripts.take, [this.#keys.stream], args)) as [TakeReply];
+    const result = decodeTake(reply, plan);
+    if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
+    return { outcome: result.outcome, at: result.at };
+  }
+
+  async settle(request: SettleRequest): Promise<SettleResult> {
+    const { actual, decisionId, fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
+    const [status, first, at, changes] = (await this.#connection.run(
+      this.#scripts.settle,
+      [this.#keys.stream],
+      [
+        kind,
+        this.#keys.record(decisionId),
+        tenantId,
+        fingerprint,
+        JSON.stringify(Object.fromEntries(Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]))),
+        members({ model, usage }),
+        receipt,
+      ],
+    )) as [string, string | number, string, string];
+    if (status === 'unknown') return { kind: 'unknown' };
+    if (status === 'conflict') return { kind: 'conflict', state: first as 'settled' | 'voided' };
+    return {
+      kind: status as 'settled' | 'voided',
+      replayed: first === 1,
+      at: Number(at),
+      changes: JSON.parse(changes),
+    };
+  }
+
+  async record(decisionId: string): Promise<DecisionRecord | undefined> {
+    const stored = await this.#connection.get(this.#keys.record(decisionId));
+    return stored === null ? undefined : decodeRecord(stored);
+  }
+
+  async deny({ decisionId, event, reason }: Denial): Promise<void> {
+    const args = [encodeAbout(decisionId, event), JSON.stringify(reason)];
+    await this.#connection.run(this.#scripts.deny, [this.#keys.stream], args);
+  }
+
+  ping(): Promise<void> {
+    return this.#connection.ping();
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  async #takeAll(requests: TakeRequest[]): Promise<TakeReply[]> {
+    const args = ['take', ...requests.flatMap((request) => this.#decision(request))];
+    return (await this.#connection.run(this.#scripts.take, [this.#keys.stream], args)) as TakeReply[];
+  }
+
+  #decision({ decisionId, event, fingerprint, plan, requestId }: TakeRequest): string[] {
+    return [
+      encodePlan(plan, event.tenant_id, this.#keys),
+      encodeAbout(decisionId, event),
+      this.#keys.record(decisionId),
+      requestId === undefined ? '' : this.#keys.request(event.tenant_id, requestId),
+      fingerprint,
+    ];
+  }
+}
+
+/** Connects to the Redis that the sidecars and the billing worker share. */
+export async function openRedisStore(url: string, timeoutMs: number, log: Log): Promise<CounterStore> {
+  return new RedisStore(await connectRedis(url, timeoutMs, log), loadScripts());
+}

@@ -1,0 +1,15 @@
+import type { Decision, Outcome, Plan } from '../../schemas/policy-io.ts';
+
+/** What came of a request to a metered package. A denial is an answer like any other. */
+export interface Answer {
+  decisionId: string;
+  decision: Decision;
+  /** Undefined where nothing could be counted: refused by the plan, a failed policy, an unreachable store. */
+  outcome: Outcome | undefined;
+  plan: Plan | undefined;
+  /** The same request id was granted before; this is its answer again. */
+  replayed: boolean;
+  policyRevision: string;
+  /** The store's time; the sidecar's where the store was not asked. */
+  at: number;
+}

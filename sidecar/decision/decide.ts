@@ -1,0 +1,162 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
+import type { Decision, Plan } from '../../schemas/policy-io.ts';
+import type { Reason } from '../../schemas/reasons.ts';
+import { type CounterStore, CountersUnavailable, type EventSubject, type TakeResult } from '../counters/contract.ts';
+import { type Policy, PolicyError } from '../policy/policy.ts';
+import type { Answer } from './answer.ts';
+import { fillTemplates } from './message.ts';
+import type { DecisionRequest } from './request.ts';
+import type { Revocations } from './revocations.ts';
+
+export interface DeciderDeps {
+  /** The policy in force: asked once for each answer, so that each answer comes from exactly one revision. */
+  policy: () => Policy;
+  store: CounterStore;
+  revocations: Revocations;
+  clock: Clock;
+  log: Log;
+}
+
+/** The same request id was granted for another body. */
+export type Conflict = 'conflict';
+
+/**
+ * Plan → take → decide: the whole of a decision. Evaluates the plan, takes from the counters in one atomic step, and
+ * lets the policy say what the outcome means. A failure of the policy or the store is a denial, never an accidental allow.
+ */
+export class Decider {
+  readonly #deps: DeciderDeps;
+
+  constructor(deps: DeciderDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes, and leaves a usage event. */
+  decide(request: DecisionRequest): Promise<Answer | Conflict> {
+    return this.#run(request, false);
+  }
+
+  /** What `decide` would answer now. Takes nothing, leaves no event. */
+  async preview(request: DecisionRequest): Promise<Answer> {
+    return (await this.#run(request, true)) as Answer;
+  }
+
+  async #run(request: DecisionRequest, dryRun: boolean): Promise<Answer | Conflict> {
+    const policy = this.#deps.policy();
+    const step = new Step(this.#deps, policy, request, dryRun);
+    try {
+      const plan = await policy.plan(request.pkg, request.input);
+      return await (plan.refuse ? step.refused(plan, plan.refuse) : step.counted(plan));
+    } catch (error) {
+      if (error instanceof PolicyError) return step.failed('policy_error', 500, error);
+      if (error instanceof CountersUnavailable) return step.failed('counters_unavailable', 503, error);
+      throw error;
+    }
+  }
+}
+
+const GRANTED: Decision = { allow: true, reason: 'ok', status: 200, message: '', warnings: [], obligations: {} };
+
+/** One decision on its way. */
+class Step {
+  readonly #deps: DeciderDeps;
+  readonly #policy: Policy;
+  readonly #request: DecisionRequest;
+  readonly #dryRun: boolean;
+  readonly #decisionId: string;
+  readonly #event: EventSubject;
+
+  constructor(deps: DeciderDeps, policy: Policy, request: DecisionRequest, dryRun: boolean) {
+    this.#deps = deps;
+    this.#policy = policy;
+    this.#request = request;
+    this.#dryRun = dryRun;
+    this.#decisionId = `${uuidv7({ msecs: deps.clock.now() })}.${deps.store.partitionOf(request.subject.tenant_id)}`;
+    this.#event = { ...request.subject, policy_revision: policy.revision };
+  }
+
+  /** The plan itself says no: nothing is taken. */
+  async refused(plan: Plan, { message, reason, status }: NonNullable<Plan['refuse']>): Promise<Answer> {
+    await this.#recordDenial(reason);
+    return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, { plan });
+  }
+
+  async counted(plan: Plan): Promise<Answer | Conflict> {
+    const result = this.#dryRun ? await this.#peek(plan) : await this.#take(plan);
+    if (result.kind === 'conflict') return 'conflict';
+    const decision = await this.#decided(plan, result);
+    if (result.kind === 'taken' && !decision.allow && !this.#dryRun) {
+      await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
+    }
+    return this.#answer(decision, {
+      plan,
+      outcome: result.outcome,
+      at: result.at,
+      ...(result.kind === 'replayed' && {
+        replayed: true,
+        decisionId: result.decisionId,
+        policyRevision: result.policyRevision ?? '',
+      }),
+    });
+  }
+
+  async failed(reason: Reason, status: number, error: Error): Promise<Answer> {
+    this.#deps.log.error({ err: error, decision_id: this.#decisionId, reason }, 'denied because of a failure');
+    if (reason === 'policy_error') await this.#recordDenial(reason);
+    const message = reason === 'policy_error' ? 'The policy failed.' : 'The counters cannot be reached.';
+    return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, {});
+  }
+
+  #take(plan: Plan): Promise<TakeResult> {
+    const { fingerprint, requestId } = this.#request;
+    return this.#deps.store.take({ decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint });
+  }
+
+  async #peek(plan: Plan): Promise<Exclude<TakeResult, { kind: 'conflict' | 'replayed' }>> {
+    const { at, outcome } = await this.#deps.store.peek(plan, this.#request.subject.tenant_id);
+    return outcome.granted ? { kind: 'taken', at, outcome, receipt: '' } : { kind: 'refused', at, outcome };
+  }
+
+  /** A policy that fails on what was taken gives it back; one that grants what a `deny` limit refused has failed. */
+  async #decided(plan: Plan, result: Exclude<TakeResult, { kind: 'conflict' }>): Promise<Decision> {
+    const { outcome } = result;
+    // The policy that granted it is gone: what stands is that it was granted.
+    if (result.kind === 'replayed' && result.policyRevision !== this.#policy.revision) return GRANTED;
+    try {
+      const decision = await this.#policy.decide(this.#request.pkg, this.#request.input, outcome, plan);
+      if (decision.allow && !outcome.granted) {
+        throw new PolicyError(`${this.#request.pkg}/decision allows what a limit refused`);
+      }
+      return fillTemplates(decision, outcome, plan);
+    } catch (error) {
+      if (result.kind === 'taken' && !this.#dryRun)
+        await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
+      throw error;
+    }
+  }
+
+  /** A denial that cannot be recorded stays a denial. */
+  async #recordDenial(reason: string): Promise<void> {
+    if (this.#dryRun) return;
+    try {
+      await this.#deps.store.deny({ decisionId: this.#decisionId, event: this.#event, reason });
+    } catch (error) {
+      this.#deps.log.error({ err: error, decision_id: this.#decisionId, reason }, 'a denial could not be recorded');
+    }
+  }
+
+  #answer(decision: Decision, more: Partial<Answer>): Answer {
+    return {
+      decisionId: this.#decisionId,
+      decision,
+      outcome: undefined,
+      plan: undefined,
+      replayed: false,
+      policyRevision: this.#policy.revision,
+      at: this.#deps.clock.now(),
+      ...more,
+    };
+  }
+}

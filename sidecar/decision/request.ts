@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import type { EventSubject } from '../counters/contract.ts';
+import { canonical, InputError } from '../policy/canonical.ts';
+
+/** A request to a metered package, read from the caller's input. */
+export interface DecisionRequest {
+  /** The package as a path: `openclaw/rate_limit`. */
+  pkg: string;
+  /** What the policy sees, as canonical JSON text. */
+  input: string;
+  requestId: string | undefined;
+  fingerprint: string;
+  /** Without the policy's revision, which is known only when the policy is asked. */
+  subject: Omit<EventSubject, 'policy_revision'>;
+}
+
+/** Names in usage events and keys. Longer ones are a mistake or an attack, and would fill the store. */
+const MAX_NAME = 1_024;
+
+const NAMES = [
+  'user_id',
+  'team_id',
+  'project_id',
+  'department_id',
+  'agent_id',
+  'channel',
+  'model',
+  'run_id',
+] as const satisfies (keyof EventSubject)[];
+
+/** No policy sees these: the first two differ from call to call, the last two are the sidecar's to say. */
+const HIDDEN = new Set(['request_id', 'run_id', 'identity', 'outcome']);
+
+/** The request names no tenant, and nobody is charged for what nobody asked for. */
+export class MissingTenant extends InputError {}
+
+/** Throws `InputError` for input that is not an object, or whose names are not text of a sensible length. */
+export function readRequest(pkg: string, input: unknown, idempotencyKey: string | undefined): DecisionRequest {
+  if (input === null || typeof input !== 'object' || Array.isArray(input)) {
+    throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
+  }
+  const fields = input as Record<string, unknown>;
+  const text = canonical(Object.fromEntries(Object.entries(fields).filter(([key]) => !HIDDEN.has(key))));
+  const tenantId = nameOf(fields, 'tenant_id');
+  if (tenantId === undefined) {
+    throw new MissingTenant(
+      'input.tenant_id is missing; it says whose bucket to draw on, such as {"tenant_id": "acme"}',
+    );
+  }
+  const requestId = nameOf(fields, 'request_id') ?? idempotencyKey;
+  const names = Object.fromEntries(
+    NAMES.flatMap((key) => {
+      const name = nameOf(fields, key);
+      return name === undefined ? [] : [[key, name]];
+    }),
+  );
+  return {
+    pkg,
+    input: text,
+    requestId,
+    fingerprint: requestId === undefined ? '' : createHash('sha256').update(`${pkg} ${text}`).digest('base64url'),
+    subject: {
+      tenant_id: tenantId,
+      ...names,
+      ...(requestId !== undefined && { request_id: requestId }),
+    },
+  };
+}
+
+function nameOf(fields: Record<string, unknown>, key: string): string | undefined {
+  const value = fields[key];
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== 'string') throw new InputError(`input.${key} must be a string`);
+  if (value.length > MAX_NAME) throw new InputError(`input.${key} must not be longer than ${MAX_NAME} characters`);
+  if (value.includes('\u0000')) throw new InputError(`input.${key} must not contain NUL`);
+  if (!value.isWellFormed()) throw new InputError(`input.${key} must be valid Unicode`);
+  return value;
+}

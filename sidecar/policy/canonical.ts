@@ -1,0 +1,39 @@
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
+
+/** Deeper input is refused: no policy needs it, and recursion has an end. */
+export const MAX_DEPTH = 256;
+
+/** Input that no policy may see, because it would be altered on the way to it. `message` is for the caller. */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+}
+
+/**
+ * JSON text with sorted keys, so that equal input has equal text. Throws `InputError` for what WebAssembly or the
+ * counters would change: numbers outside ±(2^53 − 1), lone surrogates, depth beyond `MAX_DEPTH`.
+ */
+export function canonical(value: unknown): string {
+  return write(value, 0);
+}
+
+function write(value: unknown, depth: number): string {
+  if (typeof value === 'string') return writeString(value);
+  if (typeof value === 'number') return writeNumber(value);
+  if (value === null || typeof value !== 'object') return String(value);
+  if (depth >= MAX_DEPTH) throw new InputError(`input is nested more than ${MAX_DEPTH} levels deep`);
+  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${writeString(key)}:${write((value as Record<string, unknown>)[key], depth + 1)}`);
+  return `{${members.join(',')}}`;
+}
+
+function writeString(value: string): string {
+  if (!value.isWellFormed()) throw new InputError('input holds a string that is not valid Unicode');
+  return JSON.stringify(value);
+}
+
+function writeNumber(value: number): string {
+  if (Math.abs(value) <= MAX_AMOUNT) return JSON.stringify(value);
+  throw new InputError(`input holds a number outside ±${MAX_AMOUNT}, which cannot be kept exactly`);
+}

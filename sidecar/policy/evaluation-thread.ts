@@ -1,0 +1,83 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { type LoadedPolicy, loadPolicySync } from '@open-policy-agent/opa-wasm';
+import type { Job, JobResult, Ready, ThreadData } from './protocol.ts';
+
+/**
+ * The thread that evaluates policies. WASM cannot be interrupted: whoever waits too long ends this thread as a whole.
+ * A batch of jobs comes in one message and is answered in one.
+ */
+const port = parentPort;
+if (!port) throw new Error('evaluation-thread runs as a worker thread only');
+
+const { wasm, data, memoryPages, progress } = workerData as ThreadData;
+const done = new Int32Array(progress);
+
+let policy = start();
+
+port.on('message', (jobs: Job[]) => {
+  Atomics.store(done, 0, 0);
+  const results = jobs.map((job) => {
+    const result = evaluate(job);
+    Atomics.add(done, 0, 1);
+    return result;
+  });
+  port.postMessage(results);
+});
+
+function start(): LoadedPolicy | undefined {
+  let ready: Ready;
+  let loaded: LoadedPolicy | undefined;
+  try {
+    loaded = load();
+    ready = { entrypoints: Object.keys(loaded.entrypoints), builtins: requiredBuiltins(loaded) };
+  } catch (error) {
+    ready = { error: message(error) };
+  }
+  port?.postMessage(ready);
+  return loaded;
+}
+
+function load(): LoadedPolicy {
+  const loaded = loadPolicySync(wasm, { initial: 5, maximum: memoryPages });
+  loaded.setData(encode(data));
+  return loaded;
+}
+
+function evaluate(job: Job): JobResult {
+  try {
+    policy ??= load();
+    // Text as bytes: the library takes null, false, 0 and "" for undefined if given as values.
+    const [answer] = policy.evaluate(job.input === undefined ? undefined : encode(job.input), job.entrypoint) as {
+      result: unknown;
+    }[];
+    return answer === undefined ? { ok: true } : { ok: true, value: answer.result };
+  } catch (error) {
+    // After a trap the instance's memory cannot be trusted: the next job gets a new one.
+    policy = undefined;
+    return { ok: false, message: message(error) };
+  }
+}
+
+/** The names of the built-ins that the policy calls outside WASM: they tell whether it is pure. */
+function requiredBuiltins(loaded: LoadedPolicy): string[] {
+  const { mem, wasmInstance } = loaded as unknown as {
+    mem: { buffer: ArrayBuffer };
+    wasmInstance: { exports: { builtins(): number; opa_json_dump(address: number): number } };
+  };
+  const address = wasmInstance.exports.opa_json_dump(wasmInstance.exports.builtins());
+  const bytes = new Uint8Array(mem.buffer);
+  const text = new TextDecoder().decode(bytes.subarray(address, bytes.indexOf(0, address)));
+  return Object.keys(JSON.parse(text) as Record<string, number>);
+}
+
+function encode(text: string): ArrayBuffer {
+  const bytes = new TextEncoder().encode(text);
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+/** The runtime throws strings, objects without a prototype of Error, and errors. */
+function message(thrown: unknown): string {
+  if (typeof thrown === 'string') return thrown;
+  const { message } = thrown as { message?: unknown };
+  return typeof message === 'string' ? message : String(thrown);
+}

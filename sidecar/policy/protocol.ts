@@ -1,0 +1,22 @@
+/** What the main thread and the evaluation thread say to each other. */
+
+export interface ThreadData {
+  wasm: Uint8Array<ArrayBuffer>;
+  /** JSON text of `data`. */
+  data: string;
+  memoryPages: number;
+  /** One 32-bit counter: how many jobs of the running batch are done. Tells which job hangs when the batch does. */
+  progress: SharedArrayBuffer;
+}
+
+/** The thread's first message: what the policy is made of, or why it cannot be loaded. */
+export type Ready = { entrypoints: string[]; builtins: string[] } | { error: string };
+
+/** One evaluation: an entrypoint and the JSON text of its input; without one, input is undefined. */
+export interface Job {
+  entrypoint: string;
+  input: string | undefined;
+}
+
+/** `value` is absent where the document is undefined. */
+export type JobResult = { ok: true; value?: unknown } | { ok: false; message: string };

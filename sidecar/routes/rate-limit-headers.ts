@@ -1,0 +1,34 @@
+import type { Limit, LimitOutcome } from '../../schemas/policy-io.ts';
+import type { Answer } from '../decision/answer.ts';
+import { decisive } from '../decision/message.ts';
+
+/** The draft whose syntax these headers have: "RateLimit header fields for HTTP". */
+export const RATE_LIMIT_DRAFT = 'draft-ietf-httpapi-ratelimit-headers-10';
+
+/** `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps. */
+export function rateLimitHeaders({ at, decision, outcome, plan }: Answer): Record<string, string> {
+  if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
+  const rules = new Map(
+    [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].map((limit) => [limit.id, limit]),
+  );
+  const wait = outcome.granted ? undefined : decisive(outcome)?.retry_after_ms;
+  return {
+    ...(outcome.limits.length && {
+      'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, rules.get(limit.id))).join(', '),
+      RateLimit: outcome.limits.map((limit) => limitItem(limit, at)).join(', '),
+    }),
+    ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
+  };
+}
+
+const policyItem = (limit: LimitOutcome, rule: Limit | undefined) =>
+  `${quoted(limit.id)};q=${limit.capacity}${rule ? `;w=${rule.refill.per_seconds}` : ''}`;
+
+const limitItem = (limit: LimitOutcome, at: number) =>
+  `${quoted(limit.id)};r=${limit.remaining};t=${Math.max(0, seconds(limit.reset_at - at))}`;
+
+/** Rounded up: who waits this long never comes too early. */
+const seconds = (milliseconds: number) => Math.ceil(milliseconds / 1000);
+
+/** A structured-field string (RFC 9651) holds printable ASCII only; the rest is percent-encoded. */
+const quoted = (id: string) => `"${id.replace(/[^ !#-[\]-~]/gu, (char) => encodeURIComponent(char))}"`;

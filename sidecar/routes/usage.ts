@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { Hono } from 'hono';
+import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.ts';
+import type { Actual, CounterStore, SettleResult } from '../counters/contract.ts';
+import { canonical } from '../policy/canonical.ts';
+import { limitBody, Refusal, readJson } from './body.ts';
+
+/**
+ * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
+ * The same report again gets the same answer.
+ */
+export function usageRoutes({ maxBodyBytes, store }: { store: CounterStore; maxBodyBytes: number }): Hono {
+  const app = new Hono();
+  app.post('/v1/usage', limitBody(maxBodyBytes, 413), async (c) => {
+    const body = await readJson(c);
+    const parsed = usageReportSchema.safeParse(body);
+    if (!parsed.success) {
+      const errors = parsed.error.issues.map((issue) => ({
+        code: 'invalid_parameter',
+        message: `${issue.path.join('.') || 'body'}: ${issue.message}`,
+      }));
+      throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
+    }
+    const report = parsed.data;
+    const result = await store.settle({
+      decisionId: report.decision_id,
+      tenantId: report.tenant_id,
+      kind: usedNothing(report) ? 'void' : 'settle',
+      actual: actual(report),
+      usage: report.usage,
+      model: report.model,
+      fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
+    });
+    return c.json(settled(report.decision_id, result));
+  });
+  return app;
+}
+
+/** A call that did not succeed and reports no tokens has cost nothing. */
+const usedNothing = ({ outcome, usage }: UsageReport) =>
+  outcome !== 'succeeded' && Object.values(usage ?? {}).every((amount) => amount === 0);
+
+/** Tokens are all that the provider counts once: reasoning is part of its output. */
+function actual({ usage }: UsageReport): Actual {
+  if (!usage || Object.keys(usage).length === 0) return {};
+  const { cache_read = 0, cache_write = 0, input = 0, output = 0 } = usage;
+  return { tokens: input + output + cache_read + cache_write };
+}
+
+function settled(decisionId: string, result: SettleResult) {
+  switch (result.kind) {
+    case 'unknown':
+      throw new Refusal(
+        404,
+        'resource_not_found',
+        `no record of decision ${JSON.stringify(decisionId)}; it is kept for 24 hours where something settles or a request_id was given`,
+      );
+    case 'conflict':
+      throw new Refusal(
+        409,
+        'resource_conflict',
+        `decision ${JSON.stringify(decisionId)} was ${result.state} before, with another report`,
+      );
+    default:
+      return { decision_id: decisionId, state: result.kind, changes: result.changes };
+  }
+}
