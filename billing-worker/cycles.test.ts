@@ -142,9 +142,28 @@ describe('any cycle', () => {
   });
 });
 
-test('the day of an instant is that of its zone', () => {
-  const instant = Date.parse('2026-01-31T23:30:00Z');
-  expect([dayAt(instant, 'UTC'), dayAt(instant, 'Europe/Berlin')]).toEqual(['2026-01-31', '2026-02-01']);
+describe('the day of an instant', () => {
+  test('is that of its zone', () => {
+    const instant = Date.parse('2026-01-31T23:30:00Z');
+    expect([dayAt(instant, 'UTC').date, dayAt(instant, 'Europe/Berlin').date]).toEqual(['2026-01-31', '2026-02-01']);
+  });
+
+  test.each(DAY_STARTS)('%s %s begins at %s', (zone, date, start, hours) => {
+    const day = { date, start: Date.parse(start), end: Date.parse(start) + hours * HOUR };
+    expect([dayAt(day.start, zone), dayAt(day.end - 1, zone)]).toEqual([day, day]);
+    expect(dayAt(day.start - 1, zone).end).toBe(day.start);
+  });
+
+  test('lies within one cycle', () => {
+    fc.assert(
+      fc.property(anyInstant, anyCycle, (instant, config) => {
+        const day = dayAt(instant, config.timezone);
+        expect(day.start <= instant && instant < day.end).toBe(true);
+        expect(cycleAt(day.start, config)).toEqual(cycleAt(day.end - 1, config));
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });
 
 test('a tenant has its own cycle or the default, whatever it is called', () => {

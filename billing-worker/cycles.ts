@@ -19,18 +19,18 @@ const A_MONDAY = Date.UTC(2000, 0, 3);
  */
 export function cycleAt(instant: number, cycle: BillingCycle): Cycle {
   const zone = IANAZone.create(cycle.timezone);
-  const boundary = (index: number) => firstInstant(anchorDate(index, cycle), zone);
-  let index = indexOf(DateTime.fromMillis(instant, { zone }), cycle);
-  let start = boundary(index);
-  // The date of an instant only tells the cycle to within one: before the anchor's day, or where a clock set back
-  // over midnight has shown the new date before.
-  while (instant < start) start = boundary(--index);
-  let end = boundary(index + 1);
-  while (instant >= end) {
-    start = end;
-    end = boundary(++index + 1);
-  }
+  const guess = indexOf(DateTime.fromMillis(instant, { zone }), cycle);
+  const { start, end } = periodAt(instant, guess, (index) => firstInstant(anchorDate(index, cycle), zone));
   return { start, end };
+}
+
+/** The date of an instant in a time zone, as `2026-01-31`, and from when to when it is that day. Days tile cycles. */
+export function dayAt(instant: number, timezone: string): Cycle & { date: string } {
+  const zone = IANAZone.create(timezone);
+  const { year, month, day } = DateTime.fromMillis(instant, { zone });
+  const guess = Date.UTC(year, month - 1, day) / DAY_MS;
+  const { start, end, index } = periodAt(instant, guess, (index) => firstInstant(index * DAY_MS, zone));
+  return { start, end, date: new Date(index * DAY_MS).toISOString().slice(0, 10) };
 }
 
 /** Whose cycle it is: the tenant's own, else the default. */
@@ -39,9 +39,20 @@ export function billingCycleOf(tenants: TenantsConfig, tenantId: string): Billin
   return own?.billing_cycle ?? tenants.defaults.billing_cycle;
 }
 
-/** The date of an instant in a time zone, as `2026-01-31`. */
-export function dayAt(instant: number, timezone: string): string {
-  return DateTime.fromMillis(instant, { zone: IANAZone.create(timezone) }).toFormat('yyyy-MM-dd');
+/**
+ * The period that holds an instant. The date of an instant only tells its index to within one: before the anchor's
+ * day, or where a clock that was set back over midnight had shown the new date before.
+ */
+function periodAt(instant: number, guess: number, boundary: (index: number) => number): Cycle & { index: number } {
+  let index = guess;
+  let start = boundary(index);
+  while (instant < start) start = boundary(--index);
+  let end = boundary(index + 1);
+  while (instant >= end) {
+    start = end;
+    end = boundary(++index + 1);
+  }
+  return { start, end, index };
 }
 
 /** Months since year 0, or weeks since that Monday. */

@@ -1,11 +1,10 @@
-import { isAbsolute, join } from 'node:path';
 import type { Hono } from 'hono';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
 import type { Config } from '../runtime/config/files.ts';
 import type { Log } from '../runtime/log.ts';
-import { compiled, packageRoot } from '../runtime/package-root.ts';
+import { compiled } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
 import { createApp } from './app.ts';
 import type { CounterStore } from './counters/contract.ts';
@@ -48,8 +47,7 @@ export async function createSidecar({ clock, closers, config, environment, log, 
 }
 
 async function openPolicy({ POLICY_BUNDLE, POLICY_TIMEOUT_MS }: Environment, config: Config): Promise<Policy> {
-  const file = isAbsolute(POLICY_BUNDLE) ? POLICY_BUNDLE : join(packageRoot, POLICY_BUNDLE);
-  const bundle = await readBundle(file);
+  const bundle = await readBundle(POLICY_BUNDLE);
   try {
     return await Policy.open({
       bundle,
@@ -59,7 +57,7 @@ async function openPolicy({ POLICY_BUNDLE, POLICY_TIMEOUT_MS }: Environment, con
     });
   } catch (error) {
     throw new BundleError(
-      `${file}: policy.wasm cannot be loaded: ${(error as Error).message}; build it with \`opa build -t wasm\``,
+      `${POLICY_BUNDLE}: policy.wasm cannot be loaded: ${(error as Error).message}; build it with \`opa build -t wasm\``,
     );
   }
 }

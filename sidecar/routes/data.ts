@@ -28,7 +28,7 @@ export function dataRoutes(deps: DataDeps): Hono {
   const app = new Hono();
   app.post(`${PREFIX}*`, limitBody(deps.maxBodyBytes, 400), async (c) => {
     const body = await readJson(c);
-    return answer(c, deps, { given: isObject(body) ? body['input'] : undefined, warn: !hasInput(body), take: true });
+    return answer(c, deps, { given: isObject(body) ? body.input : undefined, warn: !hasInput(body), take: true });
   });
   app.get(`${PREFIX}*`, async (c) => {
     const text = c.req.queries('input')?.at(-1);

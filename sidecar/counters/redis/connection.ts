@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createClient, ErrorReply } from 'redis';
 import type { Log } from '../../../runtime/log.ts';
 import { CountersUnavailable } from '../contract.ts';
@@ -30,7 +31,8 @@ export async function connectRedis(url: string, timeoutMs: number, log: Log): Pr
     if (said) log.info('Redis is back');
     said = false;
   });
-  void client.connect();
+  // A server that is away does not keep the process from starting: its requests are denied until the server is there.
+  await Promise.race([client.connect().catch(() => {}), once(client, 'error')]).catch(() => {});
 
   const within = <Result>(promise: Promise<Result>) => withDeadline(promise, timeoutMs);
   const run = async (script: Script, keys: string[], args: string[]) => {

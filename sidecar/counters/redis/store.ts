@@ -60,7 +60,8 @@ export class RedisStore implements CounterStore {
         tenantId,
         fingerprint,
         JSON.stringify(Object.fromEntries(Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]))),
-        members({ model, usage }),
+        members({ model }),
+        members({ usage }),
         receipt,
       ],
     )) as [string, string | number, string, string];

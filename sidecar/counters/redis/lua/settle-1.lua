@@ -7,8 +7,9 @@
 -- ARGV[3]  the tenant that may settle it; empty: any
 -- ARGV[4]  fingerprint of the report
 -- ARGV[5]  JSON {tokens, requests, usd}: what was really used, each in digits and each optional
--- ARGV[6]  the rest of the event: model and usage, as JSON members each with a comma before it
--- ARGV[7]  the take's receipt, for a void where no record was kept; else empty
+-- ARGV[6]  the model that answered, as a JSON member with a comma before it; empty: the one that was asked for
+-- ARGV[7]  the usage, as a JSON member with a comma before it; may be empty
+-- ARGV[8]  the take's receipt, for a void where no record was kept; else empty
 --
 -- Returns {status, …}, where status is
 --   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount}]
@@ -26,7 +27,7 @@ local kind, record_key, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local done = kind == 'void' and 'voided' or 'settled'
 local now = store_time()
 local kept = stored_record(record_key)
-local record = kept or (ARGV[7] ~= '' and cjson.decode(ARGV[7])) or nil
+local record = kept or (ARGV[8] ~= '' and cjson.decode(ARGV[8])) or nil
 
 if not record or (tenant ~= '' and record.about.tenant ~= tenant) then return { 'unknown' } end
 if record.state == 'settled' or record.state == 'voided' then
@@ -73,7 +74,7 @@ record.state, record.report, record.settled_at = done, fingerprint, text(now)
 record.changes = '[' .. table.concat(changes, ',') .. ']'
 local event = event_json(
   record.about, done, '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
-  record.decided_at, text(now), record.candidate, ARGV[6] ~= '' and ARGV[6] or nil
+  record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
 )
 redis.call('XADD', KEYS[1], '*', 'e', event)
 for _, write in ipairs(writes) do write_counter(write.limit.key, write.limit.field, write.state) end

@@ -2,11 +2,11 @@
 local RECORD_TTL_MS = '86400000'
 
 -- One usage event. `about.event` is the JSON of everything known before the take, without its closing brace.
-local function event_json(about, type, limits, outcome, decided_at, at, candidate, tail)
+local function event_json(about, type, limits, outcome, decided_at, at, candidate, members)
   return about.event
     .. ',"id":"' .. about.id .. ':' .. type .. '","type":"' .. type .. '"'
     .. (candidate and ',"candidate":' .. candidate.json or '')
-    .. (tail or about.model)
+    .. (members or about.model)
     .. ',"limits":' .. limits .. ',"outcome":' .. outcome .. ',"count":1'
     .. ',"decided_at":' .. decided_at .. ',"at":' .. at .. '}'
 end

@@ -1,0 +1,31 @@
+import postgres from 'postgres';
+
+/** PostgreSQL's classes of errors that lie in the data: out of range, violates a check, too long for an index. */
+const DATA_CLASSES = ['22', '23', '54'];
+/** And of those that pass: connections, rollbacks, resources, an operator's intervention, the system. */
+const PASSING_CLASSES = ['08', '40', '53', '55', '57', '58'];
+
+/** The same data will fail again, however often it is tried. */
+export const isDataError = (error: unknown): boolean => DATA_CLASSES.includes(sqlState(error)?.slice(0, 2) ?? '');
+
+/** There is no answer from the database, or one that only says "not now". */
+export function isAway(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined ? errorCode(error) !== undefined : PASSING_CLASSES.includes(state.slice(0, 2));
+}
+
+/** The SQLSTATE of what PostgreSQL answered; undefined if the error is none of its answers. */
+function sqlState(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof postgres.PostgresError) return cause.code;
+  }
+  return undefined;
+}
+
+/** The code of a failed system call or of the driver, such as ECONNREFUSED or CONNECTION_CLOSED. */
+function errorCode(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && typeof cause.code === 'string') return cause.code;
+  }
+  return undefined;
+}

@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../runtime/log.ts';
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 10_000;
+
+export interface RetryOptions {
+  /** What is retried, for the log. */
+  what: string;
+  log: Log;
+  /** Ends the wait, and throws the signal's reason. */
+  signal?: AbortSignal;
+  /** What is worth another try; everything by default. Anything else is thrown. */
+  retryable?: (error: unknown) => boolean;
+}
+
+/**
+ * Tries until it works. Waits longer each time, up to 10 s, by a random share so that many workers do not come back
+ * together. An outage is one line in the log when it begins, one for each other error in it, and one when it is over.
+ */
+export async function retry<Result>(attempt: () => Promise<Result>, options: RetryOptions): Promise<Result> {
+  const { log, retryable = () => true, signal, what } = options;
+  let said: string | undefined;
+  for (let failures = 0; ; failures++) {
+    signal?.throwIfAborted();
+    try {
+      const result = await attempt();
+      if (failures) log.info({ failures }, `${what} works again`);
+      return result;
+    } catch (error) {
+      if (signal?.aborted || !retryable(error)) throw error;
+      const message = describe(error);
+      if (message !== said) log.error({ err: error }, `${what} does not work; trying on`);
+      said = message;
+    }
+    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
+    await sleep(longest * (0.5 + Math.random() / 2), undefined, { ...(signal && { signal }) });
+  }
+}
+
+const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { packageRoot } from '../package-root.ts';
+import { ConfigError } from './config-error.ts';
+import { environmentSchema, readEnvironment } from './environment.ts';
+
+const problems = (variables: Record<string, string>) => {
+  try {
+    readEnvironment(variables);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).problems;
+  }
+  throw new Error('was accepted');
+};
+
+test('nothing set: everything has its default, on a loopback address', () => {
+  expect(readEnvironment({})).toMatchObject({
+    HOST: '127.0.0.1',
+    PORT: 8181,
+    BILLING_PORT: 8182,
+    CONFIG_DIR: 'config',
+  });
+});
+
+test('an empty variable is as good as none', () => {
+  expect(readEnvironment({ PORT: '', REDIS_URL: '' })).toMatchObject({ PORT: 8181 });
+});
+
+test('tokens are separated by commas', () => {
+  expect(readEnvironment({ OPA_TOKEN: 'new, old' }).OPA_TOKEN).toEqual(['new', 'old']);
+});
+
+describe('is refused, with the variable and what would be right', () => {
+  test.each([
+    ['PORT', '70000', 'a TCP port from 0 to 65535'],
+    ['STORE_TIMEOUT_MS', '1.5', 'milliseconds'],
+    ['MAX_BODY_BYTES', '1e6', 'bytes'],
+    ['REDIS_URL', 'localhost:6379', 'redis://'],
+    ['DATABASE_URL', 'mysql://x', 'postgres://'],
+    ['LOG_LEVEL', 'loud', 'trace, debug, info'],
+    ['OPA_TOKEN', 'a,,b', 'none of them empty'],
+  ])('%s=%s', (name, value, right) => {
+    const [problem] = problems({ [name]: value });
+    expect(problem).toContain(name);
+    expect(problem).toContain(right);
+  });
+
+  test('every problem at once', () => {
+    expect(problems({ PORT: 'x', LOG_LEVEL: 'y' })).toHaveLength(2);
+  });
+
+  test('no token on an address that others reach', () => {
+    expect(problems({ HOST: '0.0.0.0' })[0]).toContain('OPA_TOKEN must be set');
+    expect(readEnvironment({ HOST: '0.0.0.0', OPA_TOKEN: 't' }).HOST).toBe('0.0.0.0');
+  });
+
+  test('a secret is not repeated', () => {
+    expect(problems({ DATABASE_URL: 'mysql://user:hunter2@host' }).join()).not.toContain('hunter2');
+  });
+});
+
+test('.env.example lists every variable, and no other', () => {
+  const text = readFileSync(join(packageRoot, '.env.example'), 'utf8');
+  const listed = [...text.matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name);
+  expect(listed.toSorted()).toEqual(Object.keys(environmentSchema.shape).toSorted());
+});

@@ -1,0 +1,22 @@
+import { join, resolve } from 'node:path';
+import { withLock } from './lib/lock.mjs';
+import { isMain } from './lib/main.mjs';
+import { run } from './lib/run.mjs';
+
+const projectRoot = resolve(import.meta.dirname, '..');
+
+/**
+ * Compiles the sources into `dist/`. The compiler is incremental: with nothing to do it takes half a second and writes
+ * nothing, so it is always asked. Processes that ask at once take turns.
+ * @param {{ root?: string }} [options]
+ * @throws {Error} with the compiler's messages; what could be compiled is in `dist/` all the same
+ */
+export async function ensureBuilt({ root = projectRoot } = {}) {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  await withLock(join(root, '.cache', 'build.lock'), async () => {
+    const outcome = await run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root });
+    if (!outcome.ok) throw new Error(`the sources do not compile:\n${outcome.stdout.trim() || outcome.problem}`);
+  });
+}
+
+if (isMain(import.meta.url)) await ensureBuilt();

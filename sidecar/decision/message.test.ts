@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { type Decision, decisionSchema, type LimitOutcome, type Outcome, planSchema } from '../../schemas/policy-io.ts';
+import { decisive, fillTemplates } from './message.ts';
+
+const limit = (id: string, more: Partial<LimitOutcome> = {}): LimitOutcome => ({
+  id,
+  granted: true,
+  over: false,
+  crossed: [],
+  on_exceed: 'deny',
+  capacity: 10_000,
+  before: 9_999,
+  used: 10_000,
+  remaining: 0,
+  used_percent: 100,
+  reset_at: Date.parse('2026-01-02T03:04:05.678Z'),
+  retry_after_ms: 0,
+  ...more,
+});
+
+const outcome = (...limits: LimitOutcome[]): Outcome => ({
+  granted: limits.every((l) => l.granted),
+  candidate: null,
+  limits,
+});
+
+const plan = planSchema.parse({
+  limits: [
+    {
+      id: 'a',
+      subject: { type: 'tenant', id: 'acme' },
+      unit: 'tokens',
+      kind: 'token_bucket',
+      capacity: 10_000,
+      cost: 1,
+      refill: { amount: 10_000, per_seconds: 86_400, mode: 'interval' },
+    },
+  ],
+});
+
+const saying = (message: string): Decision =>
+  decisionSchema.parse({
+    allow: false,
+    reason: 'rate_limited',
+    status: 429,
+    message,
+    warnings: [message],
+    obligations: { footer: message },
+  });
+
+test('fills message, warnings and footer with the exact numbers', () => {
+  const text = '{tokens_used}/{tokens_limit} ({percent_used}%) {tokens_remaining} left, {period}, until {reset_time}';
+  const filled = '10000/10000 (100%) 0 left, daily, until 2026-01-02T03:04:05.678Z';
+  const decision = fillTemplates(saying(text), outcome(limit('a')), plan);
+  expect(decision).toMatchObject({ message: filled, warnings: [filled], obligations: { footer: filled } });
+});
+
+test('leaves placeholders that it does not know', () => {
+  expect(fillTemplates(saying('{nonsense} {}'), outcome(limit('a')), plan).message).toBe('{nonsense} {}');
+});
+
+describe('the limit that decides', () => {
+  test('is the refused one that is short the longest, for ever being the longest', () => {
+    const short = limit('a', { granted: false, retry_after_ms: 10 });
+    const long = limit('b', { granted: false, retry_after_ms: 20 });
+    const never = limit('c', { granted: false, retry_after_ms: null });
+    expect(decisive(outcome(short, long))).toBe(long);
+    expect(decisive(outcome(short, never, long))).toBe(never);
+  });
+
+  test('is the one used up the most where none is refused', () => {
+    const much = limit('b', { used_percent: 80 });
+    expect(decisive(outcome(limit('a', { used_percent: 20 }), much))).toBe(much);
+    expect(decisive(outcome())).toBeUndefined();
+  });
+});

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { decisionSchema, type LimitOutcome, planSchema } from '../../schemas/policy-io.ts';
+import type { Answer } from '../decision/answer.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
+
+const AT = 1_000_000;
+
+function answer(id: string, more: Partial<LimitOutcome>): Answer {
+  const limit: LimitOutcome = {
+    id,
+    granted: true,
+    over: false,
+    crossed: [],
+    on_exceed: 'deny',
+    capacity: 10,
+    before: 0,
+    used: 4,
+    remaining: 6,
+    used_percent: 40,
+    reset_at: AT + 1_001,
+    retry_after_ms: 0,
+    ...more,
+  };
+  const plan = planSchema.parse({
+    limits: [
+      {
+        id,
+        subject: { type: 'tenant', id: 't' },
+        unit: 'tokens',
+        kind: 'token_bucket',
+        capacity: 10,
+        cost: 1,
+        refill: { amount: 10, per_seconds: 60, mode: 'interval' },
+      },
+    ],
+  });
+  return {
+    decisionId: 'd.0',
+    decision: decisionSchema.parse({ allow: limit.granted, reason: 'ok', status: 200, message: '' }),
+    outcome: { granted: limit.granted, candidate: null, limits: [limit] },
+    plan,
+    replayed: false,
+    policyRevision: 'r',
+    at: AT,
+  };
+}
+
+test('say quota and window, what remains, and the seconds to the reset, rounded up', () => {
+  expect(rateLimitHeaders(answer('tenant:acme:tokens', {}))).toEqual({
+    'RateLimit-Policy': '"tenant:acme:tokens";q=10;w=60',
+    RateLimit: '"tenant:acme:tokens";r=6;t=2',
+  });
+});
+
+test('a refusal says how long to wait, rounded up, at least a second', () => {
+  expect(rateLimitHeaders(answer('a', { granted: false, retry_after_ms: 1_001 }))).toMatchObject({
+    'Retry-After': '2',
+  });
+  expect(rateLimitHeaders(answer('a', { granted: false, retry_after_ms: 1 }))).toMatchObject({ 'Retry-After': '1' });
+});
+
+test('no wait is named where waiting does not help', () => {
+  expect(rateLimitHeaders(answer('a', { granted: false, retry_after_ms: null }))).not.toHaveProperty('Retry-After');
+});
+
+test('a name cannot break out of its string', () => {
+  const headers = rateLimitHeaders(answer('t"\\\r\nX: é', {}));
+  expect(headers.RateLimit).toBe('"t%22%5C%0D%0AX: %C3%A9";r=6;t=2');
+});
