@@ -33,5 +33,5 @@ const common = (log: Log): Options<Record<string, never>> => ({
   connect_timeout: 10,
   // Who calls waits between tries, and longer each time; the pool's own wait, of up to 20 s, would come on top.
   backoff: () => 0.1,
-  onnotice: (notice) => log.debug({ notice: notice['message'] }, 'PostgreSQL'),
+  onnotice: (notice) => log.debug({ notice: notice.message }, 'PostgreSQL'),
 });

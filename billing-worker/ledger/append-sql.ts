@@ -19,7 +19,7 @@ const record = given.map((column) => `"${column.name}" ${column.getSQLType()}`).
  */
 export const APPEND_SQL = `
 with given as (
-  select * from json_to_recordset($1::json) as given(${record})
+  select * from json_to_recordset($1::text::json) as given(${record})
 ), inserted as (
   insert into usage_events (${names(given)}, cost_usd)
   select ${names(given)}, tokens * price_per_token from given order by id, decided_at

@@ -49,14 +49,19 @@ export function refill(state: BucketState | undefined, rule: Rule, now: number):
   const whole = Math.floor(elapsed / period);
   if (whole > 0 && saturated(whole, rule.amount) >= state.used) return fullBucket(now);
   const part = mulDiv(elapsed % period, rule.amount, period);
-  const carried = part.remainder + state.rest;
+  // Under another rule before, the rest was in other units: it is never worth more than a token.
+  const carried = part.remainder + Math.min(state.rest, period - 1);
   const amount = whole * rule.amount + part.quotient + Math.floor(carried / period);
   return paid(state, amount, now, Math.max(state.at, now), carried % period);
 }
 
 function paid(state: BucketState, amount: number, now: number, at: number, rest: number): BucketState {
   if (amount >= state.used) return fullBucket(now);
-  return { used: state.used - amount, at, rest, since: state.since, refilled: state.refilled + amount };
+  const used = state.used - amount;
+  const refilled = state.refilled + amount;
+  if (refilled <= MAX_AMOUNT) return { used, at, rest, since: state.since, refilled };
+  // Beyond what is exact it is counted anew, and charges from before then give nothing back.
+  return { used, at, rest, since: Math.max(now, state.since + 1), refilled: 0 };
 }
 
 const saturated = (a: number, b: number) => Math.min(a * b, MAX_AMOUNT);

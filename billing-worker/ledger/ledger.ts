@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import type { Sql } from 'postgres';
+import type { UsageEventType } from '../../schemas/usage-event.ts';
+import type { StreamEntry } from '../../schemas/usage-stream.ts';
+import { isDataError } from '../database/errors.ts';
+import { APPEND_SQL } from './append-sql.ts';
+import { type LedgerRow, ledgerRow, type Terms } from './ledger-row.ts';
+import { parseEntry } from './parse-entry.ts';
+
+/** What one transaction added; entries that were there before add nothing. */
+export interface Committed {
+  events: { type: UsageEventType; count: number }[];
+  deadLetters: number;
+}
+
+/** A stream entry on its way into the database: as a ledger row, or as a dead letter with the reason. */
+type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { reason: string });
+
+export interface LedgerDeps {
+  sql: Sql;
+  terms: Terms;
+  /** The stream's name, which the dead letters keep. */
+  stream: string;
+  onCommit: (committed: Committed) => void;
+}
+
+/**
+ * Writes stream entries into the ledger and its rollups, each once, however often it is delivered. An entry that
+ * cannot become a row becomes a dead letter.
+ */
+export class Ledger {
+  readonly #deps: LedgerDeps;
+
+  constructor(deps: LedgerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when all of it is committed. Throws if the database is away: any part may be committed; call again. */
+  append(entries: StreamEntry[]): Promise<void> {
+    return this.#store(entries.map((entry) => this.#read(entry)));
+  }
+
+  #read(entry: StreamEntry): Pending {
+    const parsed = parseEntry(entry.event);
+    if (parsed.kind === 'unreadable') return { entry, reason: parsed.reason };
+    return { entry, row: ledgerRow(parsed.event, entry.id, this.#deps.terms) };
+  }
+
+  /** One entry that PostgreSQL refuses fails the transaction of all: halved until it is alone, it is put aside. */
+  async #store(pending: Pending[]): Promise<void> {
+    try {
+      this.#deps.onCommit(await this.#commit(pending));
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      const [only, ...others] = pending;
+      if (!only) return;
+      if (others.length === 0) {
+        if ('reason' in only) throw error;
+        return this.#store([{ entry: only.entry, reason: (error as Error).message }]);
+      }
+      const half = Math.ceil(pending.length / 2);
+      await this.#store(pending.slice(0, half));
+      await this.#store(pending.slice(half));
+    }
+  }
+
+  #commit(pending: Pending[]): Promise<Committed> {
+    const rows = pending.flatMap((one) => ('row' in one ? [one.row] : []));
+    const letters = pending.flatMap((one) => ('reason' in one ? [this.#deadLetter(one)] : []));
+    return this.#deps.sql.begin(async (sql) => {
+      const events = rows.length ? await sql.unsafe(APPEND_SQL, [recordset(rows)], { prepare: true }) : [];
+      const added = letters.length
+        ? await sql`insert into dead_letters ${sql(letters)} on conflict on constraint dead_letters_entry do nothing`
+        : { count: 0 };
+      return {
+        events: events.map(({ type, new: count }) => ({ type, count })),
+        deadLetters: added.count,
+      };
+    });
+  }
+
+  #deadLetter({ entry, reason }: { entry: StreamEntry; reason: string }) {
+    const raw = entry.event?.replaceAll('\u0000', '\\u0000') ?? null;
+    const digest = createHash('sha256')
+      .update(raw ?? '')
+      .digest('hex');
+    return { stream: this.#deps.stream, stream_id: entry.id, raw, digest, reason };
+  }
+}
+
+/** JSON knows no BigInt; PostgreSQL reads a number in quotes as exactly. */
+const recordset = (rows: LedgerRow[]) => JSON.stringify(rows.map((row) => ({ ...row, tokens: String(row.tokens) })));
