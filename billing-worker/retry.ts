@@ -8,7 +8,7 @@ export interface RetryOptions {
   /** What is retried, for the log. */
   what: string;
   log: Log;
-  /** Ends the wait, and throws the signal's reason. */
+  /** No more waiting once it is aborted: the last failure is thrown. There is always one attempt. */
   signal?: AbortSignal;
   /** What is worth another try; everything by default. Anything else is thrown. */
   retryable?: (error: unknown) => boolean;
@@ -22,20 +22,25 @@ export async function retry<Result>(attempt: () => Promise<Result>, options: Ret
   const { log, retryable = () => true, signal, what } = options;
   let said: string | undefined;
   for (let failures = 0; ; failures++) {
-    signal?.throwIfAborted();
     try {
       const result = await attempt();
       if (failures) log.info({ failures }, `${what} works again`);
       return result;
     } catch (error) {
-      if (signal?.aborted || !retryable(error)) throw error;
+      if (!retryable(error)) throw error;
       const message = describe(error);
       if (message !== said) log.error({ err: error }, `${what} does not work; trying on`);
       said = message;
+      await pause(failures, signal);
+      if (signal?.aborted) throw error;
     }
-    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
-    await sleep(longest * (0.5 + Math.random() / 2), undefined, { ...(signal && { signal }) });
   }
+}
+
+/** Waits, or returns early when the signal is aborted. */
+async function pause(failures: number, signal: AbortSignal | undefined): Promise<void> {
+  const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
+  await sleep(longest * (0.5 + Math.random() / 2), undefined, signal && { signal }).catch(() => {});
 }
 
 const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));

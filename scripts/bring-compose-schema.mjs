@@ -1,6 +1,7 @@
-import { chmod, copyFile, mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, rename, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isMain, toStderr } from './lib/main.mjs';
+import { cacheDir as projectCache } from './lib/root.mjs';
 import { run } from './lib/run.mjs';
 
 /** @typedef {import('./lib/progress.mjs').Log} Log */
@@ -34,7 +35,4 @@ export async function bringComposeSchema({ cacheDir, log }) {
   return cached;
 }
 
-if (isMain(import.meta.url)) {
-  const path = await bringComposeSchema({ cacheDir: resolve(import.meta.dirname, '../.cache'), log: toStderr });
-  console.log(path, (await readFile(path)).length);
-}
+if (isMain(import.meta.url)) console.log(await bringComposeSchema({ cacheDir: projectCache, log: toStderr }));

@@ -5,6 +5,7 @@ import { unpackDebianPackages } from './lib/debian.mjs';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { reportWhile } from './lib/progress.mjs';
+import { cacheDir as projectCache } from './lib/root.mjs';
 import { mustRun, run } from './lib/run.mjs';
 
 /** @typedef {import('./lib/progress.mjs').Log} Log */
@@ -184,5 +185,4 @@ async function machineName() {
   return [field('ID') ?? process.platform, field('VERSION_ID'), process.arch].filter(Boolean).join('-');
 }
 
-if (isMain(import.meta.url))
-  console.log(await bringRedis({ cacheDir: resolve(import.meta.dirname, '../.cache'), log: toStderr }));
+if (isMain(import.meta.url)) console.log(await bringRedis({ cacheDir: projectCache, log: toStderr }));

@@ -1,9 +1,8 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { withLock } from './lib/lock.mjs';
 import { isMain } from './lib/main.mjs';
+import { projectRoot } from './lib/root.mjs';
 import { run } from './lib/run.mjs';
-
-const projectRoot = resolve(import.meta.dirname, '..');
 
 /**
  * Compiles the sources into `dist/`. The compiler is incremental: with nothing to do it takes half a second and writes

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { reportWhile } from './lib/progress.mjs';
+import { projectRoot } from './lib/root.mjs';
 
 /** @typedef {import('./lib/progress.mjs').Log} Log */
 
-const projectRoot = resolve(import.meta.dirname, '..');
 const OLDEST_NODE = [20, 12];
 
 /**

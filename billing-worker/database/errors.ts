@@ -14,10 +14,18 @@ export function isAway(error: unknown): boolean {
   return state === undefined ? errorCode(error) !== undefined : PASSING_CLASSES.includes(state.slice(0, 2));
 }
 
-/** The SQLSTATE of what PostgreSQL answered; undefined if the error is none of its answers. */
-function sqlState(error: unknown): string | undefined {
+/** What PostgreSQL said, with its detail: "invalid input syntax for type json" alone helps nobody. */
+export function reasonOf(error: unknown): string {
+  const answer = answerOf(error);
+  return answer ? [answer.message, answer.detail].filter(Boolean).join(': ') : String(error);
+}
+
+const sqlState = (error: unknown) => answerOf(error)?.code;
+
+/** What PostgreSQL answered; undefined if the error is none of its answers. */
+function answerOf(error: unknown): postgres.PostgresError | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof postgres.PostgresError) return cause.code;
+    if (cause instanceof postgres.PostgresError) return cause;
   }
   return undefined;
 }

@@ -1,13 +1,19 @@
 import { join } from 'node:path';
-import { drizzle } from 'drizzle-orm/postgres-js';
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import type { Sql } from 'postgres';
 import type { Log } from '../../runtime/log.ts';
 import { retry } from '../retry.ts';
 import { connectServer, connectSocket } from './connect.ts';
-import type { Database } from './database.ts';
 import { startEmbeddedPostgres } from './embedded.ts';
 import { isAway } from './errors.ts';
 import { migrateTables } from './migrate.ts';
+
+/** A PostgreSQL that is open and migrated: a server or the embedded one, used in the same way. */
+export interface Database {
+  db: PostgresJsDatabase;
+  sql: Sql;
+  close(): Promise<void>;
+}
 
 export interface OpenOptions {
   /** A server's URL; without one the embedded PostgreSQL keeps its files in `<dataDir>/postgres`. */

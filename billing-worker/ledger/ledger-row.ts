@@ -13,31 +13,49 @@ export interface Terms {
   calendar: Calendar;
 }
 
-/** The ledger row of a usage event: what it bills, at which price, in which cycle. `decided_at` selects both. */
+/**
+ * The ledger row of a usage event: what it bills, at which price, in which cycle. `decided_at` selects both.
+ * Field by field: made with a rest and a spread it took 24 µs an event, more than its insert.
+ */
 export function ledgerRow(event: UsageEvent, streamId: string, { calendar, tenants }: Terms): LedgerRow {
-  const { count, decided_at, limits, outcome, tenant_id, type, usage, v: _, ...ids } = event;
-  const { cycle, day } = calendar.at(decided_at, billingCycleOf(tenants, tenant_id));
+  const { count, outcome, tenant_id, type, usage } = event;
+  const { cycle, day } = calendar.at(event.decided_at, billingCycleOf(tenants, tenant_id));
   return {
-    ...ids,
+    id: event.id,
     type,
+    decision_id: event.decision_id,
+    request_id: event.request_id,
+    run_id: event.run_id,
     tenant_id,
+    user_id: event.user_id,
+    team_id: event.team_id,
+    project_id: event.project_id,
+    department_id: event.department_id,
+    agent_id: event.agent_id,
+    channel: event.channel,
+    credential_id: event.credential_id,
+    source_ip: event.source_ip,
+    provider: event.provider,
+    model: event.model,
+    candidate: event.candidate,
     requests: type === 'consumed' || type === 'reserved' ? count : 0,
     denied: type === 'denied' ? count : 0,
-    tokens: billedTokens(limits),
+    tokens: billedTokens(event.limits),
     input_tokens: usage?.input,
     output_tokens: usage?.output,
     cache_read_tokens: usage?.cache_read,
     cache_write_tokens: usage?.cache_write,
     reasoning_tokens: usage?.reasoning,
     price_per_token: pricePerToken(tenants, tenant_id),
-    limits,
+    limits: event.limits,
     granted: outcome.granted,
     reason: outcome.reason,
+    policy_revision: event.policy_revision,
     degraded: event.degraded ?? false,
     cycle_start: new Date(cycle.start),
     cycle_end: new Date(cycle.end),
     day: day.date,
-    decided_at: new Date(decided_at),
+    decided_at: new Date(event.decided_at),
     at: new Date(event.at),
     stream_id: streamId,
   };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sql } from 'postgres';
 import type { UsageEventType } from '../../schemas/usage-event.ts';
 import type { StreamEntry } from '../../schemas/usage-stream.ts';
-import { isDataError } from '../database/errors.ts';
+import { isDataError, reasonOf } from '../database/errors.ts';
 import { APPEND_SQL } from './append-sql.ts';
 import { type LedgerRow, ledgerRow, type Terms } from './ledger-row.ts';
 import { parseEntry } from './parse-entry.ts';
@@ -56,7 +56,7 @@ export class Ledger {
       if (!only) return;
       if (others.length === 0) {
         if ('reason' in only) throw error;
-        return this.#store([{ entry: only.entry, reason: (error as Error).message }]);
+        return this.#store([{ entry: only.entry, reason: reasonOf(error) }]);
       }
       const half = Math.ceil(pending.length / 2);
       await this.#store(pending.slice(0, half));

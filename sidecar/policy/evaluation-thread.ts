@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type LoadedPolicy, loadPolicySync } from '@open-policy-agent/opa-wasm';
+import { type LoadedPolicy, loadPolicy } from '@open-policy-agent/opa-wasm';
 import type { Job, JobResult, Ready, ThreadData } from './protocol.ts';
 
 /**
@@ -12,23 +12,22 @@ if (!port) throw new Error('evaluation-thread runs as a worker thread only');
 const { wasm, data, memoryPages, progress } = workerData as ThreadData;
 const done = new Int32Array(progress);
 
-let policy = start();
+let policy = await start();
 
-port.on('message', (jobs: Job[]) => {
-  Atomics.store(done, 0, 0);
-  const results = jobs.map((job) => {
-    const result = evaluate(job);
+port.on('message', async (jobs: Job[]) => {
+  const results: JobResult[] = [];
+  for (const job of jobs) {
+    results.push(await evaluate(job));
     Atomics.add(done, 0, 1);
-    return result;
-  });
+  }
   port.postMessage(results);
 });
 
-function start(): LoadedPolicy | undefined {
+async function start(): Promise<LoadedPolicy | undefined> {
   let ready: Ready;
   let loaded: LoadedPolicy | undefined;
   try {
-    loaded = load();
+    loaded = await load();
     ready = { entrypoints: Object.keys(loaded.entrypoints), builtins: requiredBuiltins(loaded) };
   } catch (error) {
     ready = { error: message(error) };
@@ -37,15 +36,15 @@ function start(): LoadedPolicy | undefined {
   return loaded;
 }
 
-function load(): LoadedPolicy {
-  const loaded = loadPolicySync(wasm, { initial: 5, maximum: memoryPages });
+async function load(): Promise<LoadedPolicy> {
+  const loaded = await loadPolicy(wasm, { initial: 5, maximum: memoryPages });
   loaded.setData(encode(data));
   return loaded;
 }
 
-function evaluate(job: Job): JobResult {
+async function evaluate(job: Job): Promise<JobResult> {
   try {
-    policy ??= load();
+    policy ??= await load();
     // Text as bytes: the library takes null, false, 0 and "" for undefined if given as values.
     const [answer] = policy.evaluate(job.input === undefined ? undefined : encode(job.input), job.entrypoint) as {
       result: unknown;

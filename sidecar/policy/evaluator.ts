@@ -110,8 +110,7 @@ export class Evaluator {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     const old = this.#thread;
-    old.removeAllListeners();
-    old.on('error', () => {});
+    old.removeAllListeners('message').removeAllListeners('error').on('error', () => {});
     const at = Math.min(Atomics.load(new Int32Array(this.#progress), 0), this.#running.length - 1);
     const [culprit] = this.#running.splice(at, 1);
     culprit?.resolve({ ok: false, message: `the evaluation ${reason}` });
@@ -143,7 +142,7 @@ function startThread(
   return new Promise((resolve, reject) => {
     thread.once('error', reject);
     thread.once('message', (ready: Ready) => {
-      thread.removeAllListeners();
+      thread.off('error', reject);
       if ('error' in ready) {
         void thread.terminate();
         reject(new Error(ready.error));

@@ -31,7 +31,9 @@ describe.each(scripts)('%s', (file) => {
   });
 
   test('describes every status that it returns', () => {
-    const statuses = [...code.matchAll(/return \{ '(\w+)'/g), ...code.matchAll(/reply\('(\w+)'/g)].map(([, status]) => status);
+    const statuses = [...code.matchAll(/return \{ '(\w+)'/g), ...code.matchAll(/reply\('(\w+)'/g)].map(
+      ([, status]) => status,
+    );
     for (const status of statuses) expect(header).toMatch(new RegExp(`^--   .*\\b${status}\\b`, 'm'));
   });
 

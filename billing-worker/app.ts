@@ -1,0 +1,31 @@
+import { Hono } from 'hono';
+import type { Log } from '../runtime/log.ts';
+import { wireError } from '../schemas/errors.ts';
+import { requireAdminToken } from './admin-token.ts';
+import { isAway } from './database/errors.ts';
+import { type HealthDeps, healthRoutes } from './routes/health.ts';
+import { usageRoutes } from './routes/usage.ts';
+import type { UsageReportDeps } from './routes/usage-report.ts';
+
+export interface AppDeps extends HealthDeps, UsageReportDeps {
+  /** Undefined: the API is closed, and says how to open it. */
+  adminToken: string | undefined;
+  log: Log;
+}
+
+/** The billing worker's routes. Knows nothing of sockets, signals or the environment. */
+export function createApp(deps: AppDeps): Hono {
+  const app = new Hono();
+  app.onError((error, c) => {
+    deps.log.error({ err: error, path: c.req.routePath }, 'request failed');
+    if (isAway(error)) {
+      return c.json(wireError('internal_error', 'the database cannot be reached'), 503, { 'Retry-After': '1' });
+    }
+    return c.json(wireError('internal_error', 'internal error'), 500);
+  });
+  app.notFound((c) => c.json(wireError('resource_not_found', 'no such route'), 404));
+  app.route('/', healthRoutes(deps));
+  app.use('/v1/*', requireAdminToken(deps.adminToken));
+  app.route('/', usageRoutes(deps));
+  return app;
+}

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+
+const instant = z.iso.datetime({ offset: true }).refine(
+  (text) => {
+    const year = new Date(text).getUTCFullYear();
+    return year >= 1970 && year < 10_000;
+  },
+  { abort: true },
+);
+const INSTANT = 'must be an RFC 3339 instant such as 2026-01-31T00:00:00Z (a "+" in a URL is written %2B)';
+
+/** The parameters of `GET /v1/usage`. */
+const schema = z
+  .strictObject({
+    tenant_id: z
+      .string()
+      .min(1)
+      .refine((text) => !text.includes('\u0000'))
+      .optional(),
+    /** The first instant that counts. */
+    from: instant.optional(),
+    /** The first instant that no longer counts. */
+    to: instant.optional(),
+    group_by: z.enum(['tenant', 'user', 'model', 'day']).default('tenant'),
+  })
+  .refine(({ from, to }) => !from || !to || Date.parse(from) < Date.parse(to), { path: ['to'] });
+
+export type UsageQuery = z.infer<typeof schema>;
+export type GroupBy = UsageQuery['group_by'];
+
+const RIGHT: Record<string, string> = {
+  tenant_id: 'must name a tenant, or be left out for all of them',
+  from: INSTANT,
+  to: `${INSTANT}, later than "from"`,
+  group_by: 'must be tenant, user, model or day',
+};
+
+/** Reads the parameters. What is wrong is told as a sentence that says what would be right. */
+export function parseUsageQuery(parameters: URLSearchParams): UsageQuery | { wrong: string } {
+  for (const name of parameters.keys()) {
+    const times = parameters.getAll(name).length;
+    if (!Object.hasOwn(RIGHT, name)) {
+      return { wrong: `${JSON.stringify(name)} is no parameter; known: ${Object.keys(RIGHT).join(', ')}` };
+    }
+    if (times > 1) return { wrong: `"${name}" is given ${times} times; give it once` };
+  }
+  const parsed = schema.safeParse(Object.fromEntries(parameters));
+  if (parsed.success) return parsed.data;
+  const name = String(parsed.error.issues[0]?.path[0]);
+  return { wrong: `"${name}" ${RIGHT[name]}` };
+}

@@ -1,0 +1,60 @@
+import type { Hono } from 'hono';
+import type { Sql } from 'postgres';
+import type { Registry } from 'prom-client';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { TenantsConfig } from '../schemas/config/tenants.ts';
+import type { UsageStream } from '../schemas/usage-stream.ts';
+import { createApp } from './app.ts';
+import { Consumer } from './consume.ts';
+import { Calendar } from './ledger/calendar.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { BillingMetrics } from './metrics.ts';
+
+export interface BillingWorkerDeps {
+  /** An open and migrated database; it stays the caller's to close, after `stop`. */
+  sql: Sql;
+  /** The stream, and its name for the dead letters; it stays the caller's to close, after `stop`. */
+  stream: UsageStream;
+  streamName: string;
+  tenants: TenantsConfig;
+  adminToken: string | undefined;
+  registry: Registry;
+  clock: Clock;
+  log: Log;
+}
+
+export interface BillingWorker {
+  app: Hono;
+  /** Begins to carry usage events into the ledger. */
+  start(): void;
+  /** Finishes the batch at hand. */
+  stop(): Promise<void>;
+}
+
+/** Puts the billing worker together. */
+export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
+  const { clock, log, registry, sql, stream, streamName, tenants } = deps;
+  const calendar = new Calendar();
+  const metrics = new BillingMetrics(registry, stream, clock);
+  const ledger = new Ledger({
+    sql,
+    terms: { tenants, calendar },
+    stream: streamName,
+    onCommit: (committed) => {
+      metrics.committed(committed);
+      if (committed.deadLetters) log.error({ count: committed.deadLetters }, 'stream entries became dead letters');
+    },
+  });
+  const consumer = new Consumer({
+    stream,
+    append: (entries) => metrics.batch(() => ledger.append(entries)),
+    clock,
+    log,
+  });
+  return {
+    app: createApp({ ...deps, calendar }),
+    start: () => consumer.start(),
+    stop: () => consumer.stop(),
+  };
+}

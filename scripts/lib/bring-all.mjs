@@ -1,0 +1,41 @@
+import { bringPostgres } from '../bring-postgres.mjs';
+import { bringRedis } from '../bring-redis.mjs';
+import { seconds } from './progress.mjs';
+
+/** @typedef {import('./progress.mjs').Log} Log */
+/** @typedef {(options: { cacheDir: string, log: Log }) => Promise<unknown>} Bring */
+
+/**
+ * What the tests run against.
+ * @type {{ name: string, tests: string, bring: Bring }[]}
+ */
+const COMPONENTS = [
+  { name: 'redis-server', tests: 'the tests on a real Redis', bring: bringRedis },
+  { name: 'PostgreSQL', tests: 'the tests on a real PostgreSQL', bring: bringPostgres },
+  { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
+];
+
+/** @type {Bring} */
+async function bringOpa(options) {
+  return (await import('../bring-opa.mjs')).bringOpa(options);
+}
+
+/**
+ * Brings every component, one after the other, and says so.
+ * @param {{ cacheDir: string, log: Log }} options
+ * @returns {Promise<string[]>} of each that could not be brought: why, how to get it, and which tests are left out
+ */
+export async function bringAll(options) {
+  const problems = [];
+  for (const { name, tests, bring } of COMPONENTS) {
+    const began = performance.now();
+    try {
+      await bring(options);
+      options.log(`${name}: ready after ${seconds(began)} s`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      problems.push(`${name} cannot be brought: ${reason}\n  Left out: ${tests}.`);
+    }
+  }
+  return problems;
+}

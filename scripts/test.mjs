@@ -1,0 +1,74 @@
+// `npm test`: installs and compiles what is missing, brings the real servers that tests need, runs all tests, and ends
+// with one line that counts them. Arguments go to vitest: `npm test -- sidecar/policy`.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureBuilt } from './build.mjs';
+import { ensureDependencies } from './install.mjs';
+import { bringAll } from './lib/bring-all.mjs';
+import { toStderr } from './lib/main.mjs';
+import { cacheDir, projectRoot } from './lib/root.mjs';
+import { count, countsLine } from './lib/vitest-report.mjs';
+
+const LIMIT_MS = 20 * 60_000;
+const GRACE_MS = 10_000;
+
+try {
+  await prepare();
+} catch (error) {
+  toStderr(`cannot test: ${error instanceof Error ? error.message : error}`);
+  console.log(countsLine({ passed: 0, failed: 1, skipped: 0 }));
+  process.exit(1);
+}
+const counts = await runTests(process.argv.slice(2));
+console.log(countsLine(counts));
+process.exit(counts.failed ? 1 : 0);
+
+async function prepare() {
+  await ensureDependencies({ log: toStderr });
+  const problems = await bringAll({ cacheDir, log: toStderr });
+  for (const problem of problems) toStderr(problem);
+  if (problems.length && process.env.CI) throw new Error('in CI every component must be there');
+  await ensureBuilt();
+}
+
+/** @param {string[]} args */
+async function runTests(args) {
+  const folder = await mkdtemp(join(tmpdir(), 'openclaw-rating-report-'));
+  try {
+    const file = join(folder, 'report.json');
+    const ok = await runVitest(['--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args]);
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    return count(text === undefined ? undefined : JSON.parse(text), ok);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * In a process group of its own, so that a run that hangs is ended with all its workers. The servers they have started
+ * end by themselves then.
+ * @param {string[]} args
+ * @returns {Promise<boolean>} whether it ended with 0
+ */
+function runVitest(args) {
+  const vitest = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
+  const options = { cwd: projectRoot, detached: true, stdio: /** @type {const} */ (['ignore', 'inherit', 'inherit']) };
+  const child = spawn(process.execPath, [vitest, 'run', ...args], options);
+  const end = (/** @type {NodeJS.Signals} */ signal) => {
+    if (child.pid && child.exitCode === null) process.kill(-child.pid, signal);
+  };
+  const limit = setTimeout(() => {
+    toStderr(`the tests did not end within ${LIMIT_MS / 60_000} minutes; ending them`);
+    end('SIGTERM');
+    setTimeout(end, GRACE_MS, 'SIGKILL').unref();
+  }, LIMIT_MS);
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => end(signal));
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      resolve(code === 0);
+    });
+  });
+}

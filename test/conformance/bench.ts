@@ -1,0 +1,146 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Limit, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
+import { planSchema } from '../../schemas/policy-io.ts';
+import { type UsageEvent, usageEventSchema } from '../../schemas/usage-event.ts';
+import type { UsageStream } from '../../schemas/usage-stream.ts';
+import type { CounterStore, SettleRequest, TakeRequest, TakeResult } from '../../sidecar/counters/contract.ts';
+
+/** The store's clock, where a test may set it: `TestClock` is one. */
+export interface StoreClock {
+  now(): number;
+  set(now: number): void | Promise<void>;
+}
+
+/** A store as a test is given it: open, and of nobody else. */
+export interface OpenedStore {
+  store: CounterStore;
+  stream: UsageStream;
+  /** Left out where the store's clock cannot be set. */
+  clock?: StoreClock;
+  close(): Promise<void>;
+}
+
+export type OpenStore = () => Promise<OpenedStore>;
+
+type LimitGiven = Partial<Omit<Limit, 'refill'>> & { refill?: Partial<Limit['refill']> };
+
+/** A limit with whatever the test does not care about filled in: ten tokens, refilled once a day. */
+export const limit = ({ refill, ...given }: LimitGiven = {}): Limit => ({
+  id: 'bucket',
+  subject: { type: 'tenant', id: 'self' },
+  unit: 'tokens',
+  kind: 'token_bucket',
+  capacity: 10,
+  cost: 1,
+  settles: false,
+  billed: false,
+  on_exceed: 'deny',
+  ...given,
+  refill: { amount: 10, per_seconds: 86_400, mode: 'interval', ...refill },
+});
+
+export const plan = (...limits: Limit[]): Plan => ({ limits, candidates: [], raw_counters: true });
+
+/** As a policy would have it: through the schema. Tests of hostile values go around it. */
+export const candidates = (common: Limit[], ...list: { model: string; limits: Limit[] }[]): Plan =>
+  planSchema.parse({ limits: common, candidates: list, raw_counters: true });
+
+type TakeGiven = Partial<Omit<TakeRequest, 'plan' | 'event'>> & { event?: Partial<TakeRequest['event']> };
+
+type Taken = Extract<TakeResult, { kind: 'taken' }>;
+
+/** What every conformance test works with: a store, a tenant of the test's own, and short ways to ask both. */
+export class Bench {
+  readonly store: CounterStore;
+  readonly stream: UsageStream;
+  readonly tenant = `tenant-${uuidv7()}`;
+  readonly #opened: OpenedStore;
+  readonly #events: UsageEvent[] = [];
+
+  constructor(opened: OpenedStore) {
+    this.#opened = opened;
+    this.store = opened.store;
+    this.stream = opened.stream;
+  }
+
+  get clock(): StoreClock {
+    if (!this.#opened.clock) throw new Error('this store’s clock cannot be set');
+    return this.#opened.clock;
+  }
+
+  close(): Promise<void> {
+    return this.#opened.close();
+  }
+
+  newId(): string {
+    return `${uuidv7()}.${this.store.partitionOf(this.tenant)}`;
+  }
+
+  take(what: Plan | Limit, { event, ...given }: TakeGiven = {}): Promise<TakeResult> {
+    return this.store.take({
+      decisionId: this.newId(),
+      plan: 'limits' in what ? what : plan(what),
+      fingerprint: 'body',
+      ...given,
+      event: { tenant_id: this.tenant, ...event },
+    });
+  }
+
+  /** A take that is to be granted, under an id that is given back. */
+  async taken(what: Plan | Limit, given: TakeGiven = {}): Promise<Taken & { id: string }> {
+    const id = given.decisionId ?? this.newId();
+    const result = await this.take(what, { ...given, decisionId: id });
+    if (result.kind !== 'taken') throw new Error(`expected the take to be granted, it was ${result.kind}`);
+    return { ...result, id };
+  }
+
+  async refused(what: Plan | Limit, given: TakeGiven = {}): Promise<Outcome> {
+    const result = await this.take(what, given);
+    if (result.kind !== 'refused') throw new Error(`expected the take to be refused, it was ${result.kind}`);
+    return result.outcome;
+  }
+
+  settle(decisionId: string, tokens: number, given: Partial<SettleRequest> = {}) {
+    return this.store.settle({
+      decisionId,
+      kind: 'settle',
+      actual: { tokens },
+      fingerprint: `used ${tokens}`,
+      ...given,
+    });
+  }
+
+  void(decisionId: string, given: Partial<SettleRequest> = {}) {
+    return this.store.settle({ decisionId, kind: 'void', actual: {}, fingerprint: 'failed', ...given });
+  }
+
+  async peek(what: Plan | Limit, tenant = this.tenant): Promise<Outcome> {
+    return (await this.store.peek('limits' in what ? what : plan(what), tenant)).outcome;
+  }
+
+  /** What is in use of a limit now. */
+  async used(of: Limit): Promise<number> {
+    return only(await this.peek({ ...of, cost: 0 })).before;
+  }
+
+  /** Time passes, or the clock is set back. */
+  async advance(milliseconds: number): Promise<void> {
+    await this.clock.set(this.clock.now() + milliseconds);
+  }
+
+  /** All usage events of this test's tenants so far, in order. Every entry is checked against the stream's schema. */
+  async events(tenant = this.tenant): Promise<UsageEvent[]> {
+    for (;;) {
+      const entries = await this.stream.read(1_000, 1);
+      if (entries.length === 0) return this.#events.filter(({ tenant_id }) => tenant_id === tenant);
+      for (const { event } of entries) this.#events.push(usageEventSchema.parse(JSON.parse(event ?? '')));
+      await this.stream.acknowledge(entries.map(({ id }) => id));
+    }
+  }
+}
+
+/** The one limit of an outcome. */
+export function only({ limits }: Outcome): LimitOutcome {
+  if (limits.length !== 1) throw new Error(`expected one limit, there are ${limits.length}`);
+  return limits[0] as LimitOutcome;
+}

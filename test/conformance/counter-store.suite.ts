@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, describe } from 'vitest';
+import { describeAmounts } from './amounts.suite.ts';
+import { Bench, type OpenStore } from './bench.ts';
+import { describeCandidates } from './candidates.suite.ts';
+import { describeIdempotency } from './idempotency.suite.ts';
+import { describeNames } from './names.suite.ts';
+import { describeSettle } from './settle.suite.ts';
+import { describeTake } from './take.suite.ts';
+import { describeTime } from './time.suite.ts';
+
+export interface StoreTraits {
+  /** Whether `open` gives a clock; what only time can show is left out without one. */
+  settableClock: boolean;
+}
+
+/**
+ * The promises of `CounterStore`, shown on a real store. Every store runs the same tests. Each is named after the
+ * promise that it shows, by its number in `docs/architecture.md`.
+ */
+export function describeCounterStore(name: string, open: OpenStore, { settableClock }: StoreTraits): void {
+  describe(name, () => {
+    let current: Bench | undefined;
+    const bench = () => current as Bench;
+
+    beforeEach(async () => {
+      current = new Bench(await open());
+    });
+    afterEach(async () => {
+      await current?.close();
+      current = undefined;
+    });
+
+    describeTake(bench);
+    describeCandidates(bench);
+    describeIdempotency(bench);
+    describeSettle(bench);
+    describeAmounts(bench);
+    describeNames(bench);
+    if (settableClock) describeTime(bench);
+  });
+}

@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createClient } from 'redis';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { bringRedis } from '../helpers/bring.ts';
+import { Child } from '../helpers/child.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { onFreePort } from '../helpers/free-port.ts';
+import { createDatabase } from '../helpers/postgres.ts';
+import { startRedis } from '../helpers/redis-server.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { readComposeFile, words } from './compose-file.ts';
+import { lastStage, layOutImage } from './image.ts';
+
+const { services } = readComposeFile();
+const exec = promisify(execFile);
+
+/** Variables of the compose file as someone has set them who types the command in its first lines. */
+const fill = (value: string | number): string =>
+  String(value).replace(/\$\{(\w+):([-?])([^}]*)\}/g, (_, name, kind, text) => (kind === '-' ? text : `the-${name}`));
+
+test('the redis service’s flags are those of a real redis-server, and make it durable', async () => {
+  const [program, ...flags] = words(services.redis?.command);
+  expect(program).toBe('redis-server');
+  const [server, dir] = await Promise.all([bringRedis(), tempDir('redis')]);
+  const url = await onFreePort(
+    async (port) => {
+      const child = new Child(server, {
+        args: [...flags, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir],
+      });
+      await child.waitForLine(/Ready to accept connections/);
+      return `redis://127.0.0.1:${port}`;
+    },
+    (error) => /Address already in use/.test(String(error)),
+  );
+  const client = await createClient({ url }).connect();
+  const set = await client.configGet(['appendonly', 'maxmemory-policy', 'save']);
+  expect(set).toEqual({ appendonly: 'yes', 'maxmemory-policy': 'noeviction', save: '' });
+  await client.close();
+});
+
+test('the image runs as another user than root and says how it is', async () => {
+  const instructions = await lastStage();
+  expect(instructions.find((line) => line.startsWith('USER '))).toBe('USER node');
+  expect(instructions.some((line) => line.startsWith('HEALTHCHECK '))).toBe(true);
+  expect(instructions[0]).toMatch(/^FROM node:\d+\.\d+\.\d+-[\w-]+$/);
+});
+
+describe('from what the image holds and the compose file says', () => {
+  let app: string;
+  let connections: Record<string, string>;
+
+  beforeAll(async () => {
+    const [image, redis, database] = await Promise.all([layOutImage(), startRedis(), createDatabase()]);
+    app = image;
+    connections = { HOST: '127.0.0.1', REDIS_URL: redis.url, DATABASE_URL: database.url };
+  });
+
+  test('the program that the image starts by itself is there', async () => {
+    const [, command = '[]'] = /^CMD (.*)$/.exec((await lastStage()).at(-1) ?? '') ?? [];
+    const [node, script = ''] = JSON.parse(command);
+    expect(node).toBe('node');
+    await access(join(app, script));
+  });
+
+  test.for([
+    ['sidecar', 'PORT'],
+    ['worker', 'BILLING_PORT'],
+  ] as const)('the %s starts by its command, and its health check passes', async ([name, portVariable]) => {
+    const { command, environment = {}, healthcheck, ports = [] } = services[name] ?? { healthcheck: { test: [] } };
+    const port = String(environment[portVariable]);
+    expect(ports).toEqual([`127.0.0.1:${port}:${port}`]);
+    const filled = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, fill(value)]));
+    expect(Object.keys(filled)).toEqual(expect.arrayContaining(Object.keys(connections)));
+
+    const [node, ...args] = words(command);
+    expect(node).toBe('node');
+    const env = { ...filled, ...connections, [portVariable]: '0' };
+    const child = new Child(process.execPath, { args, env, cwd: app });
+    const said = await child.waitForLine(/"url":"http:[^"]+:\d+"/, 30_000);
+    const listening = /:(\d+)"/.exec(said)?.[1] ?? '';
+
+    const [kind, program, ...check] = healthcheck.test;
+    expect([kind, program]).toEqual(['CMD', 'node']);
+    const checkOn = (at: string) =>
+      exec(
+        process.execPath,
+        check.map((word) => word.replace(`:${port}/`, `:${at}/`)),
+      );
+    await eventually(() => checkOn(listening));
+    await child.stop();
+    await expect(checkOn(listening)).rejects.toThrow();
+  });
+});

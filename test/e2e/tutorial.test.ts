@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AllInOne, startAllInOne } from '../helpers/all-in-one.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { createDatabase } from '../helpers/postgres.ts';
+import { startRedis } from '../helpers/redis-server.ts';
+import { ask, get, inParallel } from '../helpers/sidecar-client.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+/**
+ * The tutorial, as a newcomer types it: a bucket of 10,000 tokens, emptied to the last one, and a bill for them.
+ * Once on the embedded stores, once on a real Redis and a real PostgreSQL.
+ */
+const stores = {
+  'the embedded stores': async () => ({ variables: {}, stop: async () => {} }),
+  'Redis and PostgreSQL': async () => {
+    const [redis, database] = await Promise.all([startRedis({}), createDatabase()]);
+    return {
+      variables: { REDIS_URL: redis.url, DATABASE_URL: database.url },
+      stop: async () => void (await Promise.all([redis.stop(), database.drop()])),
+    };
+  },
+};
+
+describe.each(Object.entries(stores))('on %s', (_, open) => {
+  let environment: Record<string, string>;
+  let running: AllInOne;
+  let stop: () => Promise<void>;
+
+  beforeAll(async () => {
+    const opened = await open();
+    stop = opened.stop;
+    environment = { DATA_DIR: await tempDir(), STORE_TIMEOUT_MS: '10000', ...opened.variables };
+    running = await startAllInOne(environment);
+  }, 120_000);
+
+  afterAll(async () => {
+    await running?.process.stop();
+    await stop?.();
+  });
+
+  const used = async (tenant: string) => {
+    const { body } = await get(`${running.billing}/v1/usage?tenant_id=${tenant}`, {
+      Authorization: `Bearer ${running.adminToken}`,
+    });
+    return body;
+  };
+
+  const emptied = async () => {
+    const body = await used('acme');
+    expect(body.data[0]).toMatchObject({ tenant_id: 'acme', requests: 10_000, tokens: 10_000, cost_usd: '1.00' });
+    return body;
+  };
+
+  test('10,000 requests are allowed, the next is not, and says when to come again', { timeout: 120_000 }, async () => {
+    const answers = await inParallel(10_000, 64, () => ask(running.sidecar, { tenant_id: 'acme' }));
+    expect(answers.filter(({ body }) => body.result === true)).toHaveLength(10_000);
+
+    const refused = await ask(running.sidecar, { tenant_id: 'acme' });
+    expect(refused.status).toBe(200);
+    expect(refused.body).toEqual({ result: false, decision_id: expect.stringMatching(/^[0-9a-f-]{36}\.0$/) });
+    expect(refused.headers.get('RateLimit-Policy')).toBe('"tenant:acme:tokens";q=10000;w=86400');
+    expect(refused.headers.get('RateLimit')).toMatch(/^"tenant:acme:tokens";r=0;t=\d+$/);
+    const wait = Number(refused.headers.get('Retry-After'));
+    expect(wait).toBeGreaterThan(86_000);
+    expect(wait).toBeLessThanOrEqual(86_400);
+  });
+
+  test('another tenant is still allowed', async () => {
+    expect((await ask(running.sidecar, { tenant_id: 'globex' })).body.result).toBe(true);
+  });
+
+  test('what was consumed is in the ledger, summed for the billing cycle', async () => {
+    const { cycle } = await eventually(emptied, { timeoutMs: 30_000 });
+    expect(Date.parse(cycle.end)).toBeGreaterThan(Date.now());
+    expect(cycle.start).toMatch(/-01T00:00:00\.000Z$/);
+  });
+
+  test('ended cleanly and started again, it remembers bucket and ledger', { timeout: 120_000 }, async () => {
+    await running.process.kill('SIGINT');
+    expect(await running.process.exited).toEqual({ code: 0, signal: null });
+
+    running = await startAllInOne(environment);
+    expect((await ask(running.sidecar, { tenant_id: 'acme' })).body.result).toBe(false);
+    await eventually(emptied, { timeoutMs: 30_000 });
+  });
+});

@@ -1,0 +1,31 @@
+import { leaveOut } from '../setup/leave-out.ts';
+import { type BringOptions, loadScript } from '../setup/scripts.ts';
+import { testRun } from '../setup/test-run.ts';
+
+/** A hook that may have to bring OPA needs this much: compiling it took 134 s on two cores. Once it is cached, none of it. */
+export const BRING_TIMEOUT_MS = 600_000;
+
+/** Absolute path of a real redis-server. What cannot be brought leaves the test out, or fails it in CI; so below. */
+export const bringRedis = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-redis.mjs')).bringRedis(options));
+
+export const bringPostgres = (): Promise<{ native: string; version: string }> =>
+  bring(async (options) => (await loadScript('bring-postgres.mjs')).bringPostgres(options));
+
+/** Absolute path of the pinned opa. */
+export const bringOpa = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-opa.mjs')).bringOpa(options));
+
+/** Path of the Compose specification's JSON schema. */
+export const bringComposeSchema = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-compose-schema.mjs')).bringComposeSchema(options));
+
+async function bring<T>(script: (options: BringOptions) => Promise<T>): Promise<T> {
+  const { cacheDir, leaveOut: mayLeaveOut } = testRun();
+  try {
+    return await script({ cacheDir, log: (line) => console.warn(line) });
+  } catch (error) {
+    if (!mayLeaveOut) throw error;
+    return leaveOut(error instanceof Error ? error.message : String(error));
+  }
+}

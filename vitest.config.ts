@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['**/node_modules/**', 'dist/**', '.cache/**', '.data/**'],
+    globalSetup: 'test/setup/global-setup.ts',
+    setupFiles: 'test/setup/each-file.ts',
+    // A process for each file: worker threads and signals of a test concern that file alone.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    watch: false,
+  },
+});
