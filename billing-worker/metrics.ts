@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
-import type { UsageStream } from '../schemas/usage-stream.ts';
+import type { StreamLag, UsageStream } from '../schemas/usage-stream.ts';
 import type { Committed } from './ledger/ledger.ts';
 
 /** What the billing worker counts. Labels have few values: no tenant, user or model is one. */
@@ -46,19 +46,19 @@ export class BillingMetrics {
 
 /** Asked for at each scrape; NaN while the stream cannot be reached, for 0 would say that all is well. */
 function registerLag(registry: Registry, stream: UsageStream): void {
-  const oldest = new Gauge({
-    name: 'openclaw_usage_stream_oldest_seconds',
-    help: 'Age of the oldest usage event that is not yet acknowledged.',
-    registers: [registry],
-  });
-  new Gauge({
-    name: 'openclaw_usage_stream_lag_entries',
-    help: 'Usage events that are not yet acknowledged.',
-    registers: [registry],
-    async collect() {
-      const lag = await stream.lag().catch(() => ({ entries: Number.NaN, oldestMs: Number.NaN }));
-      this.set(lag.entries);
-      oldest.set(lag.oldestMs / 1000);
-    },
-  });
+  const gauge = (name: string, help: string, pick: (lag: StreamLag) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set(await stream.lag().then(pick, () => Number.NaN));
+      },
+    });
+  gauge('openclaw_usage_stream_lag_entries', 'Usage events that are not yet acknowledged.', ({ entries }) => entries);
+  gauge(
+    'openclaw_usage_stream_oldest_seconds',
+    'Age of the oldest usage event that is not yet acknowledged.',
+    ({ oldestMs }) => oldestMs / 1000,
+  );
 }

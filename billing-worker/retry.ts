@@ -12,6 +12,8 @@ export interface RetryOptions {
   signal?: AbortSignal;
   /** What is worth another try; everything by default. Anything else is thrown. */
   retryable?: (error: unknown) => boolean;
+  /** Waits, or less once the signal is aborted. */
+  pause?: (milliseconds: number, signal?: AbortSignal) => Promise<unknown>;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface RetryOptions {
  * together. An outage is one line in the log when it begins, one for each other error in it, and one when it is over.
  */
 export async function retry<Result>(attempt: () => Promise<Result>, options: RetryOptions): Promise<Result> {
-  const { log, retryable = () => true, signal, what } = options;
+  const { log, pause = sleepUnless, retryable = () => true, signal, what } = options;
   let said: string | undefined;
   for (let failures = 0; ; failures++) {
     try {
@@ -31,16 +33,18 @@ export async function retry<Result>(attempt: () => Promise<Result>, options: Ret
       const message = describe(error);
       if (message !== said) log.error({ err: error }, `${what} does not work; trying on`);
       said = message;
-      await pause(failures, signal);
+      await pause(waitMs(failures), signal);
       if (signal?.aborted) throw error;
     }
   }
 }
 
-/** Waits, or returns early when the signal is aborted. */
-async function pause(failures: number, signal: AbortSignal | undefined): Promise<void> {
+function waitMs(failures: number): number {
   const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
-  await sleep(longest * (0.5 + Math.random() / 2), undefined, signal && { signal }).catch(() => {});
+  return longest * (0.5 + Math.random() / 2);
 }
+
+const sleepUnless = (milliseconds: number, signal?: AbortSignal) =>
+  sleep(milliseconds, undefined, signal && { signal }).catch(() => {});
 
 const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));

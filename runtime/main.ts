@@ -8,6 +8,8 @@ export interface Process {
   log: Log;
   /** Whatever is opened is added here, and closed in reverse order at the end. */
   closers: Closers;
+  /** Says something to the person who started it, beside the log. */
+  print(text: string): void;
 }
 
 /**
@@ -21,7 +23,7 @@ export async function runMain(start: (context: Process) => Promise<void>): Promi
     const environment = processEnvironment();
     const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
     closeOnSignals(closers, log, exit);
-    await start({ environment, log, closers });
+    await start({ environment, log, closers, print: (text) => process.stdout.write(`${text}\n`) });
   } catch (error) {
     process.stderr.write(`cannot start:\n${explain(error)}\n`);
     await closers.closeAll().catch(() => {});

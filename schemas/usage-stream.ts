@@ -1,3 +1,6 @@
+/** The usage stream of one partition, in Redis. The hash tag keeps it in one slot with the partition's counters. */
+export const usageStreamKey = (partition: number): string => `ocr:{p${partition}}:usage`;
+
 /** One entry of the usage stream as the store holds it: its id, and the JSON of a usage event, unread. */
 export interface StreamEntry {
   /** The store's own id; opaque, ordered, never read as time. */

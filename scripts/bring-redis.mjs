@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { unpackDebianPackages } from './lib/debian.mjs';
+import { findOnPath } from './lib/find-on-path.mjs';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { reportWhile } from './lib/progress.mjs';
@@ -167,15 +168,6 @@ async function whyUnusable(server) {
   const version = /\bv=(\d+)\.(\d+)/.exec(stdout);
   if (!version) return `${server} does not tell its version`;
   return Number(version[1]) < OLDEST ? `${server} is version ${version[1]}.${version[2]}` : undefined;
-}
-
-/**
- * @param {string} name
- * @param {NodeJS.ProcessEnv} env
- */
-function findOnPath(name, env) {
-  const folders = (env.PATH ?? '').split(delimiter).filter(Boolean);
-  return folders.map((folder) => resolve(folder, name)).find((path) => existsSync(path));
 }
 
 /** A cache that is carried to another system or processor is not used there. */

@@ -54,8 +54,11 @@ async function runTests(args) {
  */
 function runVitest(args) {
   const vitest = join(projectRoot, 'node_modules', 'vitest', 'vitest.mjs');
-  const options = { cwd: projectRoot, detached: true, stdio: /** @type {const} */ (['ignore', 'inherit', 'inherit']) };
-  const child = spawn(process.execPath, [vitest, 'run', ...args], options);
+  const child = spawn(process.execPath, [vitest, 'run', ...args], {
+    cwd: projectRoot,
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   const end = (/** @type {NodeJS.Signals} */ signal) => {
     if (child.pid && child.exitCode === null) process.kill(-child.pid, signal);
   };

@@ -1,4 +1,5 @@
 import type { Limit } from '../../schemas/policy-io.ts';
+import { usageStreamKey } from '../../schemas/usage-stream.ts';
 
 /**
  * Percent-encodes a name that came from outside, so that no name can hold a separator, a hash tag, NUL or a newline,
@@ -22,7 +23,7 @@ export interface PartitionKeys {
 export function partitionKeys(partition: number): PartitionKeys {
   const prefix = `ocr:{p${partition}}:`;
   return {
-    stream: `${prefix}usage`,
+    stream: usageStreamKey(partition),
     subject: (tenantId, subject) =>
       `${prefix}c:${encodeName(tenantId)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
     record: (decisionId) => `${prefix}d:${encodeName(decisionId)}`,

@@ -110,7 +110,10 @@ export class Evaluator {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     const old = this.#thread;
-    old.removeAllListeners('message').removeAllListeners('error').on('error', () => {});
+    old
+      .removeAllListeners('message')
+      .removeAllListeners('error')
+      .on('error', () => {});
     const at = Math.min(Atomics.load(new Int32Array(this.#progress), 0), this.#running.length - 1);
     const [culprit] = this.#running.splice(at, 1);
     culprit?.resolve({ ok: false, message: `the evaluation ${reason}` });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import { type Bench, limit, only, plan } from './bench.ts';
 
 const SECOND = 1_000;
@@ -108,6 +109,12 @@ export function describeTime(bench: () => Bench): void {
         ),
         { numRuns: 60 },
       );
+    });
+
+    test('also where amounts add up to more than 2^53', async () => {
+      const huge = limit({ capacity: MAX_AMOUNT, refill: { amount: 1, per_seconds: 1, mode: 'continuous' } });
+      await bench().taken({ ...huge, cost: MAX_AMOUNT - 1 });
+      expect(only(await bench().refused({ ...huge, cost: 3 })).retry_after_ms).toBe(2 * SECOND);
     });
 
     test('the counter is empty at its reset, and not a millisecond before', async () => {

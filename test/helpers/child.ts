@@ -46,10 +46,6 @@ export class Child {
     this.#endWithTest();
   }
 
-  get running(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
-  }
-
   /** The first line of either stream that matches, also one that has already come. */
   waitForLine(pattern: RegExp, timeoutMs = 15_000): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -58,19 +54,22 @@ export class Child {
         this.#waiting.delete(look);
         finish();
       };
-      const fail = (what: string) => {
-        const said = this.output.slice(-SHOWN_LINES).join('\n');
-        settle(() => reject(new Error(`${what} ${pattern}; it said:\n${said}`)));
-      };
+      const fail = (what: string) => settle(() => reject(this.#failure(`${what} a line like ${pattern}`)));
       const look = () => {
         const line = this.output.find((candidate) => pattern.test(candidate));
         if (line !== undefined) settle(() => resolve(line));
       };
-      const timer = setTimeout(() => fail(`${timeoutMs} ms without a line like`), timeoutMs);
+      const timer = setTimeout(() => fail(`${timeoutMs} ms without`), timeoutMs);
       this.#waiting.add(look);
-      void this.exited.then(() => fail('the process ended without a line like'));
+      void this.exited.then(() => fail('the process ended without'));
       look();
     });
+  }
+
+  /** What `work` gives, unless the process ends before: then an error with what it said. */
+  whileRunning<T>(work: Promise<T>): Promise<T> {
+    const ended = this.exited.then(() => Promise.reject(this.#failure('the process ended')));
+    return Promise.race([work, ended]);
   }
 
   /** Sends a signal; resolves when the process has ended, or at once for SIGSTOP and SIGCONT. */
@@ -84,6 +83,10 @@ export class Child {
     for (const signal of ['SIGTERM', 'SIGCONT'] as const) this.#process.kill(signal);
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs);
     return this.exited.finally(() => clearTimeout(timer));
+  }
+
+  #failure(what: string): Error {
+    return new Error(`${what}; it said:\n${this.output.slice(-SHOWN_LINES).join('\n')}`);
   }
 
   #collect(stream: NodeJS.ReadableStream, into: string[][]): void {

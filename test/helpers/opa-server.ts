@@ -1,5 +1,6 @@
 import { bringOpa } from './bring.ts';
 import { Child } from './child.ts';
+import { eventually } from './eventually.ts';
 import { onFreePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -28,11 +29,19 @@ export async function startOpa({ bundle, files = [], args = [] }: OpaOptions): P
   const policies = bundle ? ['--bundle', bundle] : files;
   return onFreePort(
     async (port) => {
-      const listen = ['run', '--server', '--addr', `127.0.0.1:${port}`, '--disable-telemetry', '--log-level', 'info'];
+      const listen = ['run', '--server', '--addr', `127.0.0.1:${port}`, '--skip-version-check'];
       const child = new Child(program, { args: [...listen, ...args, ...policies], cwd });
-      await child.waitForLine(/Server initialized/);
-      return { url: `http://127.0.0.1:${port}`, pid: child.pid, stop: async () => void (await child.stop()) };
+      const url = `http://127.0.0.1:${port}`;
+      await child.whileRunning(healthy(url));
+      return { url, pid: child.pid, stop: async () => void (await child.stop()) };
     },
     (error) => /address already in use/.test(String(error)),
   );
 }
+
+/** It says that it begins to listen, but not that it does. */
+const healthy = (url: string) =>
+  eventually(async () => {
+    const { status } = await fetch(`${url}/health?bundles`);
+    if (status !== 200) throw new Error(`health is ${status}`);
+  });

@@ -38,8 +38,19 @@ export class BucketModel {
     return (this.#inUse + this.#token - 1n) / this.#token;
   }
 
-  /** The time is `now`. Time before what was counted already brings nothing. */
-  refill(now: number): void {
+  /** The bucket as it is at `now`. */
+  at(now: number): BucketModel {
+    const then = new BucketModel(this.#rule);
+    then.#inUse = this.#inUse;
+    then.#refilled = this.#refilled;
+    then.#life = this.#life;
+    then.#countedTo = this.#countedTo;
+    then.#refill(now);
+    return then;
+  }
+
+  /** Time before what was counted already brings nothing. */
+  #refill(now: number): void {
     const elapsed = now - this.#countedTo;
     if (this.#inUse === 0n || elapsed <= 0) return;
     const period = this.#rule.per_seconds * 1000;
@@ -49,7 +60,10 @@ export class BucketModel {
   }
 
   #pay(paid: bigint): void {
-    if (paid >= this.#inUse) return this.#full();
+    if (paid >= this.#inUse) {
+      this.#full();
+      return;
+    }
     this.#inUse -= paid;
     this.#refilled += paid;
     // More than can be told exactly was refilled: it is counted anew, and older charges have nothing left.
@@ -64,7 +78,7 @@ export class BucketModel {
     this.#life += 1;
   }
 
-  /** After `refill(now)`. The first charge of a full bucket begins its time. */
+  /** The first charge of a full bucket begins its time. */
   charge(amount: number, now: number): ModelCharge {
     if (this.#inUse === 0n) this.#countedTo = now;
     const charge = {
@@ -77,7 +91,7 @@ export class BucketModel {
     return charge;
   }
 
-  /** After `refill(now)`: up to `amount` of a charge, less what refill has paid of it, oldest charge first. */
+  /** Up to `amount` of a charge, less what refill has paid of it, oldest charge first. */
   giveBack(charge: ModelCharge, amount: bigint): void {
     if (charge.life !== this.#life) return;
     const reached = this.#refilled / this.#token;
@@ -90,11 +104,7 @@ export class BucketModel {
 
   /** The least number of milliseconds after which at most `target` is in use; `atMost` if that is longer. */
   waitUntil(target: bigint, now: number, atMost: number): number {
-    const enough = (wait: number) => {
-      const then = this.#copy();
-      then.refill(now + wait);
-      return then.used <= target;
-    };
+    const enough = (wait: number) => this.at(now + wait).used <= target;
     if (enough(0)) return 0;
     let [short, long] = [0, atMost];
     while (long - short > 1) {
@@ -103,13 +113,5 @@ export class BucketModel {
       else short = middle;
     }
     return long;
-  }
-
-  #copy(): BucketModel {
-    const copy = new BucketModel(this.#rule);
-    copy.#inUse = this.#inUse;
-    copy.#refilled = this.#refilled;
-    copy.#countedTo = this.#countedTo;
-    return copy;
   }
 }

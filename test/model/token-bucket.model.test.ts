@@ -65,66 +65,74 @@ const steps = ({ amount, jump }: Scale): fc.Arbitrary<Step[]> =>
 const rules = ({ per_seconds, refill: amount }: Scale): fc.Arbitrary<ModelRule> =>
   fc.record({ amount, per_seconds, mode: fc.constantFrom('continuous' as const, 'interval' as const) });
 
-/** The arithmetic as a store uses it, with the model beside it. A full bucket is not kept. */
+/** The arithmetic as a store uses it, with the model beside it: only what changes is kept, and a full bucket is not. */
 class Pair {
-  readonly rule: ModelRule;
-  readonly model: BucketModel;
-  state: BucketState | undefined;
-  now = START;
-  capacity = 50;
-  readonly grants: { real: Charge; model: ModelCharge }[] = [];
+  readonly #rule: ModelRule;
+  readonly #grants: { real: Charge; model: ModelCharge }[] = [];
+  #kept: { real: BucketState | undefined; model: BucketModel };
+  #now = START;
+  #capacity = 50;
 
   constructor(rule: ModelRule) {
-    this.rule = rule;
-    this.model = new BucketModel(rule);
+    this.#rule = rule;
+    this.#kept = { real: undefined, model: new BucketModel(rule) };
   }
 
   do(step: Step): void {
-    if (step.what === 'clock') this.now += step.by;
-    if (step.what === 'capacity') this.capacity = step.capacity;
-    this.model.refill(this.now);
-    const real = refill(this.state, this.rule, this.now);
-    expect(BigInt(real.used)).toBe(this.model.used);
-    if (step.what === 'take') this.#take(real, step.cost);
-    if (step.what === 'settle') this.#settle(real, step.which, step.actual);
-    if (step.what === 'void') this.#settle(real, step.which, 0);
-    expect(BigInt(this.state?.used ?? 0)).toBe(this.model.used);
+    if (step.what === 'clock') this.#now += step.by;
+    if (step.what === 'capacity') this.#capacity = step.capacity;
+    if (step.what === 'take') this.#take(step.cost);
+    if (step.what === 'settle') this.#settle(step.which, step.actual);
+    if (step.what === 'void') this.#settle(step.which, 0);
+    this.#current();
   }
 
-  #take(real: BucketState, cost: number): void {
-    const room = real.used + cost <= this.capacity;
-    expect(room).toBe(this.model.used + BigInt(cost) <= BigInt(this.capacity));
-    if (!room && cost <= this.capacity) this.#checkWait(real, cost);
-    if (!room) return;
+  #current(): { real: BucketState; model: BucketModel } {
+    const real = refill(this.#kept.real, this.#rule, this.#now);
+    const model = this.#kept.model.at(this.#now);
+    expect(BigInt(real.used)).toBe(model.used);
+    return { real, model };
+  }
+
+  #take(cost: number): void {
+    const { model, real } = this.#current();
+    // Not used + cost − capacity: the sum may be above 2^53, and is rounded then.
+    const missing = cost - (this.#capacity - real.used);
+    if (missing > 0) {
+      if (cost <= this.#capacity) this.#checkWait(cost, missing);
+      return;
+    }
     const { refilled, since, used } = real;
-    this.grants.push({
+    this.#grants.push({
       real: { amount: cost, before: used, since, refilled },
-      model: this.model.charge(cost, this.now),
+      model: model.charge(cost, this.#now),
     });
-    this.#keep(charge(real, cost));
+    this.#keep(charge(real, cost), model);
   }
 
-  #checkWait(real: BucketState, cost: number): void {
-    const wait = refillTime(real, this.rule, this.now, real.used + cost - this.capacity);
-    expect(wait).toBe(this.model.waitUntil(BigInt(this.capacity) - BigInt(cost), this.now, MAX_WAIT_MS));
+  #checkWait(cost: number, missing: number): void {
+    const { model, real } = this.#current();
+    const wait = model.waitUntil(BigInt(this.#capacity) - BigInt(cost), this.#now, MAX_WAIT_MS);
+    expect(refillTime(real, this.#rule, this.#now, missing)).toBe(wait);
   }
 
   /** Each grant is settled or voided once. */
-  #settle(real: BucketState, which: number, actual: number): void {
-    const [grant] = this.grants.splice(which, 1);
+  #settle(which: number, actual: number): void {
+    const [grant] = this.#grants.splice(which, 1);
     if (!grant) return;
+    const { model, real } = this.#current();
     const change = actual - grant.real.amount;
     if (change > 0) {
-      this.model.charge(change, this.now);
-      this.#keep(charge(real, change));
+      model.charge(change, this.#now);
+      this.#keep(charge(real, change), model);
     } else {
-      this.model.giveBack(grant.model, BigInt(-change));
-      this.#keep(giveBack(real, grant.real, -change, this.now));
+      model.giveBack(grant.model, BigInt(-change));
+      this.#keep(giveBack(real, grant.real, -change, this.#now), model);
     }
   }
 
-  #keep(state: BucketState): void {
-    this.state = state.used === 0 ? undefined : state;
+  #keep(real: BucketState, model: BucketModel): void {
+    this.#kept = { real: real.used === 0 ? undefined : real, model };
   }
 }
 
@@ -182,15 +190,14 @@ test('a void after a refill makes no room that was not there without the charge'
   );
 });
 
-test('a changed rule gives less than one token for the past', () => {
-  const rule = rules({ ...small, per_seconds: fc.integer({ min: 1, max: 1_000_000 }) });
+test('a changed rule gives at most one token for the past', () => {
+  const per_seconds = fc.integer({ min: 1, max: 1_000_000 });
+  const before = fc.record({ amount: small.refill, per_seconds, mode: fc.constant('continuous' as const) });
   fc.assert(
-    fc.property(rule, rule, fc.nat({ max: 1_000_000 }), (before, after, pause) => {
-      const used = refill(charge(refill(undefined, before, START), 1_000), before, START + pause);
-      if (used.used === 0) return;
-      expect(used.used - refill(used, after, START + pause).used).toBeLessThanOrEqual(
-        after.mode === 'interval' ? Math.ceil(pause / (after.per_seconds * 1000)) * after.amount : 1,
-      );
+    fc.property(before, rules({ ...small, per_seconds }), fc.nat({ max: 1_000_000 }), (old, rule, pause) => {
+      const now = START + pause;
+      const state = refill(charge(refill(undefined, old, START), 1_000), old, now);
+      expect(state.used - refill(state, rule, now).used).toBeLessThanOrEqual(1);
     }),
     { numRuns: 2_000 },
   );

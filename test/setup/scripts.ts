@@ -4,16 +4,45 @@ export interface BringOptions {
   log: (line: string) => void;
 }
 
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+export interface MarkedCommand {
+  line: number;
+  text: string;
+  exit: number;
+  timeout: number;
+  expect?: string;
+  background: boolean;
+}
+
+interface Shell {
+  output: string;
+  done(command: { exit: number; expect?: string; timeout: number }): Promise<string | undefined>;
+  ready(command: { expect: string; timeout: number }): Promise<string | undefined>;
+  end(): Promise<void>;
+}
+
 interface Scripts {
   'build.mjs': { ensureBuilt(): Promise<void> };
+  'install.mjs': {
+    ensureDependencies(options: { log: BringOptions['log']; root: string }): Promise<void>;
+    checkNode(version: string): void;
+  };
   'bring-redis.mjs': {
-    bringRedis(options: BringOptions): Promise<string>;
+    bringRedis(options: BringOptions & { env?: Record<string, string> }): Promise<string>;
     redisTool(server: string, name: 'redis-cli' | 'redis-benchmark'): string;
   };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
+  'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
+  'lib/shell.mjs': { Shell: new (text: string, cwd: string) => Shell };
+  'lib/vitest-report.mjs': { count(report: unknown, ok: boolean): Counts; countsLine(counts: Counts): string };
 }
 
 const folder = new URL('../../scripts/', import.meta.url);

@@ -1,27 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Child } from '../helpers/child.ts';
+import type { Child } from '../helpers/child.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { runFixture } from './nested-run.ts';
 import { loadScript } from './scripts.ts';
-
-const projectRoot = resolve(import.meta.dirname, '../..');
-
-/** Runs one of the fixtures in a vitest of its own, whose temporary folders are below `temp`. */
-async function run(fixture: string, env: Record<string, string> = {}) {
-  const temp = await tempDir('nested');
-  const results = join(temp, 'results.json');
-  const config = ['--config', 'test/setup/fixtures/vitest.config.ts'];
-  const report = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];
-  const child = new Child(process.execPath, {
-    args: ['node_modules/vitest/vitest.mjs', 'run', ...config, ...report, `/${fixture}.fixture.ts`],
-    env: { TMPDIR: temp, NO_COLOR: '1', ...env },
-    cwd: projectRoot,
-  });
-  return { child, temp, results };
-}
 
 async function printedPid(child: Child, name = 'pid'): Promise<number> {
   return Number((await child.waitForLine(new RegExp(`${name}=\\d+`), 25_000)).replace(/.*=/, ''));
@@ -30,7 +14,7 @@ async function printedPid(child: Child, name = 'pid'): Promise<number> {
 const { isAlive } = await loadScript('lib/lock.mjs');
 
 test('a test file that leaves a process behind fails, and the process is killed', async () => {
-  const { child } = await run('leaves-child');
+  const { child } = await runFixture('leaves-child');
   const pid = await printedPid(child);
   expect(await child.exited).toEqual({ code: 1, signal: null });
   expect(child.output.join('\n')).toContain(`left processes behind, which have been killed: ${pid} sleep 60`);
@@ -38,7 +22,7 @@ test('a test file that leaves a process behind fails, and the process is killed'
 });
 
 test('when vitest is killed, its servers and test files end and its folder goes', async () => {
-  const { child, temp } = await run('stays');
+  const { child, temp } = await runFixture('stays');
   const pids = [await printedPid(child), await printedPid(child, 'worker')];
   const runDir = join(temp, (await readdir(temp)).find((name) => name.startsWith('openclaw-')) ?? 'none');
   expect([...pids.map(isAlive), existsSync(runDir)]).toEqual([true, true, true]);
@@ -47,14 +31,14 @@ test('when vitest is killed, its servers and test files end and its folder goes'
 });
 
 test('when a test file crashes, its servers end', async () => {
-  const { child } = await run('crashes');
+  const { child } = await runFixture('crashes');
   const pid = await printedPid(child);
   expect((await child.exited).code).toBe(1);
   await eventually(() => expect(isAlive(pid)).toBe(false));
 });
 
 test('what cannot be brought leaves out the tests that ask for it, and those only', async () => {
-  const { child, results } = await run('lacks-redis', { REDIS_SERVER_BIN: '/nowhere/redis-server' });
+  const { child, results } = await runFixture('lacks-redis', { REDIS_SERVER_BIN: '/nowhere/redis-server' });
   expect(await child.exited).toEqual({ code: 0, signal: null });
   expect(await statuses(results)).toEqual({
     'needs nothing': 'passed',
@@ -67,7 +51,7 @@ test('what cannot be brought leaves out the tests that ask for it, and those onl
 });
 
 test('in CI what cannot be brought is a failure', async () => {
-  const { child, results } = await run('lacks-redis', { REDIS_SERVER_BIN: '/nowhere/redis-server', CI: 'true' });
+  const { child, results } = await runFixture('lacks-redis', { REDIS_SERVER_BIN: '/nowhere/redis-server', CI: 'true' });
   expect(await child.exited).toEqual({ code: 1, signal: null });
   expect(await statuses(results)).toMatchObject({
     'needs nothing': 'passed',

@@ -27,14 +27,16 @@ _bucket := limits.token_bucket({
 	"billed": true,
 })
 
-_tenant := object.union(data.config.tenants.defaults, object.get(data.config.tenants.tenants, input.tenant_id, {}))
+_tenant := object.union(_tenants.defaults, object.get(_tenants.tenants, input.tenant_id, {}))
+
+_tenants := data.config.tenants
 
 _refusal := decisions.refusal("unknown_tenant", 403, "The request names no tenant.") if not _named
 
 _refusal := decisions.refusal("unknown_tenant", 403, "This tenant is not known.") if {
 	_named
-	data.config.tenants.unknown_tenants == "deny"
-	not data.config.tenants.tenants[input.tenant_id]
+	_tenants.unknown_tenants == "deny"
+	not _tenants.tenants[input.tenant_id]
 }
 
 # A longer name would not fit into the name of its limit.

@@ -84,7 +84,8 @@ function outcomeOf({ candidate, granted, views }: Looked, now: number): Outcome 
 }
 
 function viewOutcome({ bucket, granted, limit, room }: View, after: BucketState, now: number): LimitOutcome {
-  const missing = bucket.used + limit.cost - limit.capacity;
+  // Not used + cost − capacity: the sum may be above 2^53, and is rounded then.
+  const missing = limit.cost - (limit.capacity - bucket.used);
   const wait = limit.cost > limit.capacity ? null : refillTime(bucket, limit.refill, now, missing);
   return limitOutcome(limit, {
     granted,

@@ -38,7 +38,7 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
         before: Number(before),
         used: Number(used),
         resetAt: Number(resetAt),
-        retryAfterMs: retry === '-1' ? null : Number(retry),
+        retryAfterMs: retryAfter(retry),
       });
     }),
   };
@@ -59,6 +59,7 @@ interface StoredLimit {
   before: string;
   used: string;
   reset_at: string;
+  retry: string;
 }
 
 export function decodeRecord(text: string): DecisionRecord {
@@ -86,6 +87,9 @@ const storedOutcome = (limit: StoredLimit): LimitOutcome =>
       before: Number(limit.before),
       used: Number(limit.used),
       resetAt: Number(limit.reset_at),
-      retryAfterMs: 0,
+      retryAfterMs: retryAfter(limit.retry),
     },
   );
+
+/** The scripts say -1 where waiting does not help. */
+const retryAfter = (retry: string | number | undefined) => (Number(retry) < 0 ? null : Number(retry));

@@ -42,11 +42,19 @@ local function check(limit)
   return limit
 end
 
+-- Milliseconds until the cost has room; -1 if it never has.
+local function retry_after(limit, state, room)
+  if room then return 0 end
+  if limit.cost > limit.capacity then return -1 end
+  return refill_time(state, limit, now, limit.cost - (limit.capacity - state.used))
+end
+
 -- What one limit would come to: its state now, and whether its cost has room.
 local function look(limit)
   local state = refill(read_counter(limit.key, limit.field), check(limit), now)
-  local room = state.used + limit.cost <= limit.capacity
-  return { limit = limit, state = state, room = room, granted = room or not limit.deny }
+  -- As a difference: the sum may be beyond what is exact.
+  local room = limit.cost <= limit.capacity - state.used
+  return { limit = limit, state = state, granted = room or not limit.deny, retry = retry_after(limit, state, room) }
 end
 
 local function look_at_all(limits)
@@ -82,16 +90,11 @@ local function reply(status, views, candidate, receipt)
   local out = { status, text(now), candidate, receipt }
   for _, view in ipairs(views) do
     local limit, state, after = view.limit, view.state, view.after or view.state
-    local retry = 0
-    if not view.room then
-      retry = limit.cost > limit.capacity and -1
-        or refill_time(state, limit, now, state.used + limit.cost - limit.capacity)
-    end
     out[#out + 1] = view.granted and '1' or '0'
     out[#out + 1] = text(state.used)
     out[#out + 1] = text(after.used)
     out[#out + 1] = text(now + refill_time(after, limit, now, after.used))
-    out[#out + 1] = text(retry)
+    out[#out + 1] = text(view.retry)
     out[#out + 1] = text(state.since)
     out[#out + 1] = text(state.refilled)
   end

@@ -20,7 +20,7 @@ local function new_record(about, views, candidate, request_key, fingerprint, now
       id = limit.id, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
       settles = limit.settles, on_exceed = limit.on_exceed, interval = limit.interval,
       capacity = text(limit.capacity), amount = text(limit.amount), period = text(limit.period),
-      cost = text(limit.cost), before = text(state.used), used = text(view.after.used),
+      cost = text(limit.cost), retry = text(view.retry), before = text(state.used), used = text(view.after.used),
       since = text(state.since), refilled = text(state.refilled),
       reset_at = text(tonumber(now) + refill_time(view.after, limit, tonumber(now), view.after.used)),
     }

@@ -8,7 +8,12 @@ end
 
 local function paid(state, amount, now, at, rest)
   if amount >= state.used then return full_bucket(now) end
-  return { used = state.used - amount, at = at, rest = rest, since = state.since, refilled = state.refilled + amount }
+  local used, refilled = state.used - amount, state.refilled + amount
+  if refilled <= MAX_AMOUNT then
+    return { used = used, at = at, rest = rest, since = state.since, refilled = refilled }
+  end
+  -- Beyond what is exact it is counted anew, and charges from before then give nothing back.
+  return { used = used, at = at, rest = rest, since = math.max(now, state.since + 1), refilled = 0 }
 end
 
 local function refill(state, rule, now)
@@ -22,7 +27,8 @@ local function refill(state, rule, now)
   end
   if whole_periods > 0 and whole_amount >= state.used then return full_bucket(now) end
   local amount, remainder = mul_div(elapsed % rule.period, rule.amount, rule.period)
-  local carried = remainder + state.rest
+  -- Under another rule before, the rest was in other units: it is never worth more than a token.
+  local carried = remainder + math.min(state.rest, rule.period - 1)
   amount = whole_amount + amount + math.floor(carried / rule.period)
   return paid(state, amount, now, math.max(state.at, now), carried % rule.period)
 end

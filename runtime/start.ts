@@ -1,0 +1,48 @@
+import { mkdir } from 'node:fs/promises';
+import { Registry } from 'prom-client';
+import { serveBilling } from '../billing-worker/serve.ts';
+import { openUsageStream } from '../billing-worker/stream/open.ts';
+import type { UsageStream } from '../schemas/usage-stream.ts';
+import type { CounterStore } from '../sidecar/counters/contract.ts';
+import { createEmbeddedStore } from '../sidecar/counters/embedded/open.ts';
+import { openRedisStore } from '../sidecar/counters/redis/store.ts';
+import { serveSidecar } from '../sidecar/serve.ts';
+import { keptAdminToken } from './admin-token.ts';
+import { systemClock } from './clock.ts';
+import { isLoopback } from './config/environment.ts';
+import { loadConfig } from './config/files.ts';
+import { lockDataDir } from './data-dir-lock.ts';
+import { type Process, runMain } from './main.ts';
+import { welcome } from './welcome.ts';
+
+/** `npm start`: sidecar and billing worker in one process, on the embedded stores where no server is named. */
+await runMain(async (process) => {
+  const { closers, environment, print } = process;
+  const { ADMIN_TOKEN, CONFIG_DIR, DATA_DIR, HOST } = environment;
+  const config = loadConfig(CONFIG_DIR);
+  await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
+  const lock = await lockDataDir(DATA_DIR);
+  closers.add('lock of DATA_DIR', () => lock.release());
+
+  const registry = new Registry();
+  const { store, stream } = await openCounters(process, registry);
+  closers.add('usage stream', () => stream.close());
+  closers.add('counters', () => store.close());
+
+  const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
+  const billing = await serveBilling(process, { config, stream, registry, adminToken });
+  const sidecar = await serveSidecar(process, config, store);
+  print(welcome({ sidecar, billing, adminToken, environment }));
+});
+
+async function openCounters(
+  { environment, log }: Process,
+  registry: Registry,
+): Promise<{ store: CounterStore; stream: UsageStream }> {
+  const { DATA_DIR, REDIS_URL, STORE_TIMEOUT_MS } = environment;
+  if (!REDIS_URL) return createEmbeddedStore({ dataDir: DATA_DIR, clock: systemClock, log });
+  return {
+    store: await openRedisStore(REDIS_URL, STORE_TIMEOUT_MS, log),
+    stream: await openUsageStream(REDIS_URL, environment, registry, log),
+  };
+}

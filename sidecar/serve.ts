@@ -1,0 +1,16 @@
+import { systemClock } from '../runtime/clock.ts';
+import type { Config } from '../runtime/config/files.ts';
+import { listen } from '../runtime/listen.ts';
+import type { Process } from '../runtime/main.ts';
+import type { CounterStore } from './counters/contract.ts';
+import { createSidecar } from './sidecar.ts';
+
+/** Loads the policy and serves the sidecar. Resolves with its address. */
+export async function serveSidecar(process: Process, config: Config, store: CounterStore): Promise<string> {
+  const { closers, environment, log } = process;
+  const app = await createSidecar({ ...process, config, store, clock: systemClock });
+  const listening = await listen(app, { host: environment.HOST, port: environment.PORT, variable: 'PORT' });
+  closers.add('sidecar listener', () => listening.close());
+  log.info({ url: listening.url }, 'sidecar is listening');
+  return listening.url;
+}
