@@ -42,7 +42,7 @@ export async function compile(opa, sources, capabilities) {
     }
     const output = join(scratch, 'bundle.tar.gz');
     const allowed = capabilities ? ['--capabilities', capabilities] : [];
-    const args = ['build', '--target', 'wasm', ...allowed, '--output', output, '--bundle', '.'];
+    const args = ['build', '--target', 'wasm', '--prune-unused', ...allowed, '--output', output, '--bundle', '.'];
     const { ok, problem, stderr } = await run(opa, args, { cwd: root, env: plainEnvironment() });
     if (!ok) throw new Error(stderr.trim() || problem);
     return await unpackTar(await decompress(await readFile(output)));

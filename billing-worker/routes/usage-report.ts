@@ -46,11 +46,13 @@ const SUMS = `
   sum(requests)::text as requests, sum(denied)::text as denied, sum(tokens)::text as tokens,
   coalesce(sum(input_tokens), 0)::text as input_tokens, coalesce(sum(output_tokens), 0)::text as output_tokens,
   sum(cost_usd)::text as cost_usd`;
-const ORDER = 'group by 1, 2 order by 1 collate "C", 2 collate "C"';
+const ORDER = 'group by 1, 2 order by 1, 2';
+/** In the order of their bytes, the same on every server, whatever its locale. */
+const keys = (group: string) => `tenant_id collate "C" as tenant_id, (${group}) collate "C" as key`;
 
 function ofPeriod({ from, group_by, tenant_id, to }: UsageQuery, sql: Sql) {
   const text = `
-    select tenant_id, ${GROUPS[group_by].inLedger} as key, ${SUMS} from usage_events
+    select ${keys(GROUPS[group_by].inLedger)}, ${SUMS} from usage_events
     where ($1::text is null or tenant_id = $1)
       and decided_at >= coalesce($2::text::timestamptz, '-infinity')
       and decided_at < coalesce($3::text::timestamptz, 'infinity')
@@ -60,7 +62,7 @@ function ofPeriod({ from, group_by, tenant_id, to }: UsageQuery, sql: Sql) {
 
 function ofCycles(cycles: (Cycle & { tenant_id: string })[], group_by: GroupBy, sql: Sql) {
   const text = `
-    select tenant_id, ${GROUPS[group_by].inRollups} as key, ${SUMS} from usage_rollups
+    select ${keys(GROUPS[group_by].inRollups)}, ${SUMS} from usage_rollups
     join json_to_recordset($1::text::json)
       as current (tenant_id text, cycle_start timestamptz, cycle_end timestamptz)
       using (tenant_id, cycle_start, cycle_end)

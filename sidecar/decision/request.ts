@@ -15,7 +15,7 @@ export interface DecisionRequest {
 }
 
 /** Names in usage events and keys. Longer ones are a mistake or an attack, and would fill the store. */
-const MAX_NAME = 1_024;
+const MAX_NAME = 256;
 
 const NAMES = [
   'user_id',

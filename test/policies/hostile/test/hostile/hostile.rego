@@ -4,14 +4,18 @@
 package test.hostile
 
 # METADATA
-# description: Takes time with the square of `n`, and little memory.
+# description: |
+#   Takes time with the square of `n`, and memory with `n` alone: a step through a set takes none, unlike one through an
+#   array, which 64 MiB would end after a million.
 # scope: document
 # entrypoint: true
 loop := count([1 |
-	some i in numbers.range(1, input.n)
-	some j in numbers.range(1, input.n)
-	i * j < 0
+	some one in _to_n
+	some other in _to_n
+	one == other
 ])
+
+_to_n := {number | some number in numbers.range(1, input.n)}
 
 # METADATA
 # description: Takes memory with the square of `n`, and holds it.

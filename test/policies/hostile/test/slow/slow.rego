@@ -27,7 +27,7 @@ decision := {"allow": false, "reason": "rate_limited", "status": 429, "message":
 	not input.outcome.granted
 }
 
-_waited(key) if hostile.loop == 0 with input as {"n": object.get(input, key, 1)}
+_waited(key) if hostile.loop with input as {"n": object.get(input, key, 1)}
 
 # METADATA
 # description: The `allow` of the decision.
