@@ -17,8 +17,9 @@ export async function packTar(files) {
     archive.entry({ name, mode: 0o644, mtime: new Date(0) }, /** @type {Buffer} */ (files.get(name)));
   }
   archive.finalize();
+  /** @type {Buffer[]} */
   const chunks = [];
-  for await (const chunk of archive) chunks.push(chunk);
+  for await (const chunk of archive) chunks.push(/** @type {Buffer} */ (chunk));
   return Buffer.concat(chunks);
 }
 
@@ -44,8 +45,9 @@ export async function unpackTar(tar) {
   const reader = extract();
   reader.end(tar);
   for await (const entry of reader) {
+    /** @type {Buffer[]} */
     const chunks = [];
-    for await (const chunk of entry) chunks.push(chunk);
+    for await (const chunk of entry) chunks.push(/** @type {Buffer} */ (chunk));
     files.set(entry.header.name.replace(/^\/+/, ''), Buffer.concat(chunks));
   }
   return files;

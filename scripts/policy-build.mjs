@@ -1,10 +1,10 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { bringOpa } from './bring-opa.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { cacheDir, projectRoot } from './lib/root.mjs';
-import { compress, decompress } from './policy-archive.mjs';
-import { makeBundle } from './policy-bundle.mjs';
+import { compress } from './policy-archive.mjs';
+import { makeBundle, readBundle } from './policy-bundle.mjs';
 import { makeCapabilities } from './policy-capabilities.mjs';
 import { BUNDLES, CAPABILITIES } from './policy-folders.mjs';
 
@@ -36,14 +36,6 @@ export async function buildBundle({ opa, folder, output, capabilities }) {
   await mkdir(dirname(output), { recursive: true });
   await writeFile(output, await compress(made));
   return true;
-}
-
-/**
- * @param {string} file
- * @returns {Promise<Buffer | undefined>} the .tar in it; undefined if there is none
- */
-export async function readBundle(file) {
-  return readFile(file).then(decompress, () => undefined).catch(() => undefined);
 }
 
 /** Without arguments everything; with two, one folder: `node scripts/policy-build.mjs <sources> <bundle.tar.gz>`. */

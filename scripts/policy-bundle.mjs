@@ -25,6 +25,16 @@ export async function makeBundle({ opa, folder, capabilities }) {
 }
 
 /**
+ * @param {string} file
+ * @returns {Promise<Buffer | undefined>} the .tar in a bundle; undefined if there is no such file, or it is broken
+ */
+export function readBundle(file) {
+  return readFile(file)
+    .then(decompress)
+    .catch(() => undefined);
+}
+
+/**
  * Compiles a copy without tests, from inside its folder, since the module holds the paths of its sources. Not with `-O`,
  * which takes `data.config`, unknown until run time, for undefined. Entrypoints are those that say so in their metadata.
  * @param {string} opa

@@ -68,7 +68,8 @@ async function importedBuiltins(opa, builtins) {
 }
 
 /** @param {Builtin} builtin */
-const call = ({ name, decl }) => `called contains ${name}(${(decl.args ?? []).map((_, i) => `input[${i}]`).join(', ')})`;
+const call = ({ name, decl }) =>
+  `called contains ${name}(${(decl.args ?? []).map((_, i) => `input[${i}]`).join(', ')})`;
 
 function libraryBuiltins() {
   const entry = require.resolve('@open-policy-agent/opa-wasm');

@@ -19,6 +19,10 @@ export interface MarkedCommand {
   background: boolean;
 }
 
+interface Lockfile {
+  packages: Record<string, unknown>;
+}
+
 interface Shell {
   output: string;
   done(command: { exit: number; expect?: string; timeout: number }): Promise<string | undefined>;
@@ -39,6 +43,9 @@ interface Scripts {
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
+  'lib/complete-lockfile.mjs': {
+    completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };
+  };
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
   'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
   'lib/shell.mjs': { Shell: new (text: string, cwd: string) => Shell };

@@ -11,7 +11,7 @@ config := {
 	"models": {"models": {"lab/large": {"weight": 20, "aliases": ["large"]}}},
 }
 
-closed := json.patch(config, [{"op": "replace", "path": "/tenants/unknown_tenants", "value": "deny"}])
+closed := object.union(config, {"tenants": {"unknown_tenants": "deny"}})
 
 plan_for(request) := plan if plan := rate_limit.plan with input as request with data.config as config
 

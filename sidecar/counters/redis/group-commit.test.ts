@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { GroupCommit } from './group-commit.ts';
+
+/** A server that answers when it is told to. */
+class Server {
+  readonly calls: { items: number[]; answer(): void; fail(): void }[] = [];
+
+  readonly call = (items: number[]): Promise<string[]> =>
+    new Promise((resolve, reject) => {
+      this.calls.push({
+        items,
+        answer: () => resolve(items.map((item) => `answer ${item}`)),
+        fail: () => reject(new Error('gone')),
+      });
+    });
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('what arrives together goes together', () => {
+  test('in one call, in order, each answered with its own', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call);
+    const results = [1, 2, 3].map((item) => commit.add(item));
+    await turn();
+    expect(server.calls.map(({ items }) => items)).toEqual([[1, 2, 3]]);
+    server.calls[0]?.answer();
+    expect(await Promise.all(results)).toEqual(['answer 1', 'answer 2', 'answer 3']);
+  });
+
+  test('what arrives while two calls are in flight shares the next one', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call);
+    const results = [];
+    for (const item of [1, 2, 3, 4, 5]) {
+      results.push(commit.add(item));
+      await turn();
+    }
+    expect(server.calls.map(({ items }) => items)).toEqual([[1], [2]]);
+    server.calls[0]?.answer();
+    await turn();
+    expect(server.calls.map(({ items }) => items)).toEqual([[1], [2], [3, 4, 5]]);
+    server.calls[1]?.answer();
+    server.calls[2]?.answer();
+    expect(await Promise.all(results)).toHaveLength(5);
+  });
+
+  test('no more than 64 to a call', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call);
+    const results = Array.from({ length: 100 }, (_, item) => commit.add(item));
+    await turn();
+    expect(server.calls.map(({ items }) => items.length)).toEqual([64, 36]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(100);
+  });
+});
+
+test('a call that fails fails its own batch, and the next goes on', async () => {
+  const server = new Server();
+  const commit = new GroupCommit(server.call);
+  const lost = expect(commit.add(1)).rejects.toThrow('gone');
+  await turn();
+  server.calls[0]?.fail();
+  await lost;
+  const next = commit.add(2);
+  await turn();
+  server.calls[1]?.answer();
+  expect(await next).toBe('answer 2');
+});
