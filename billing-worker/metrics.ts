@@ -33,7 +33,7 @@ export class BillingMetrics {
   }
 
   committed({ deadLetters, events }: Committed): void {
-    for (const { count, type } of events) this.#events.inc({ type }, count);
+    for (const [type, count] of Object.entries(events)) this.#events.inc({ type }, count);
     this.#deadLetters.inc(deadLetters);
   }
 

@@ -29,9 +29,10 @@ await runMain(async (process) => {
   closers.add('usage stream', () => stream.close());
   closers.add('counters', () => store.close());
 
+  // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
+  const sidecar = await serveSidecar(process, config, store);
   const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
   const billing = await serveBilling(process, { config, stream, registry, adminToken });
-  const sidecar = await serveSidecar(process, config, store);
   print(welcome({ sidecar, billing, adminToken, environment }));
 });
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { findOnPath } from './lib/find-on-path.mjs';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { reportWhile, seconds } from './lib/progress.mjs';
@@ -13,7 +14,7 @@ import { run } from './lib/run.mjs';
 const MODULE = join(projectRoot, 'policies', 'tools', 'opa');
 const PACKAGE = 'github.com/open-policy-agent/opa';
 /** Compiling takes two minutes on two idle cores. */
-const COMPILE_MS = 20 * 60_000;
+const COMPILE_MS = 12 * 60_000;
 
 /**
  * Finds or brings the pinned opa: OPA_BIN, PATH, the cache, or compiled by Go into the cache. May be called by several
@@ -115,15 +116,6 @@ function howToGetIt(version, tried) {
     `https://github.com/open-policy-agent/opa/releases/tag/v${version} so that it is on PATH, or set OPA_BIN to its ` +
     `path, or install Go 1.26 (1.21 and later fetch 1.26 by themselves) and try again.\ntried: ${tried}`
   );
-}
-
-/**
- * @param {string} name
- * @param {NodeJS.ProcessEnv} env
- */
-function findOnPath(name, env) {
-  const folders = (env.PATH ?? '').split(delimiter).filter(Boolean);
-  return folders.map((folder) => resolve(folder, name)).find((path) => existsSync(path));
 }
 
 if (isMain(import.meta.url)) console.log(await bringOpa({ cacheDir: projectCache, log: toStderr }));

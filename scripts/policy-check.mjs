@@ -57,20 +57,20 @@ async function sourcesAreFormatted({ opa, root }) {
  * @type {Check}
  */
 async function testsPass({ opa, root }) {
-  const [shipped] = BUNDLES;
-  if (!shipped) return [];
-  const test = ['test', '--bundle', shipped.sources];
-  const failed = complaint(await run(opa, test, { cwd: root }));
+  const [{ sources } = { sources: '' }] = BUNDLES;
+  const options = { cwd: join(root, sources) };
+  const failed = complaint(await run(opa, ['test', '--bundle', '.'], options));
   if (failed.length) return failed;
-  const { stdout } = await run(opa, [...test, '--coverage', '--format', 'json'], { cwd: root });
-  return uncovered(JSON.parse(stdout)).map((lines) => `no test runs ${lines}; write one beside it`);
+  const { stdout } = await run(opa, ['test', '--bundle', '.', '--coverage', '--format', 'json'], options);
+  return uncovered(JSON.parse(stdout)).map((line) => `no test runs ${sources}/${line}; write one beside it`);
 }
 
-/** @param {{ files: Record<string, { not_covered?: { start: { row: number }, end: { row: number } }[] }> }} report */
+/** @param {{ files: Record<string, { not_covered?: { start: { row: number } }[] }> }} report */
 function uncovered({ files }) {
-  return Object.entries(files).flatMap(([file, { not_covered = [] }]) =>
-    not_covered.map(({ start, end }) => `${file}:${start.row}${end.row > start.row ? `-${end.row}` : ''}`),
+  const lines = Object.entries(files).flatMap(([file, { not_covered = [] }]) =>
+    not_covered.map(({ start }) => `${file}:${start.row}`),
   );
+  return [...new Set(lines)];
 }
 
 /** @type {Check} */

@@ -14,23 +14,27 @@ import { count, countsLine } from './lib/vitest-report.mjs';
 const LIMIT_MS = 20 * 60_000;
 const GRACE_MS = 10_000;
 
+/** @type {string[]} */
+let problems = [];
 try {
-  await prepare();
+  problems = await prepare();
 } catch (error) {
   toStderr(`cannot test: ${error instanceof Error ? error.message : error}`);
   console.log(countsLine({ passed: 0, failed: 1, skipped: 0 }));
   process.exit(1);
 }
 const counts = await runTests(process.argv.slice(2));
+for (const problem of problems) toStderr(problem);
 console.log(countsLine(counts));
 process.exit(counts.failed ? 1 : 0);
 
 async function prepare() {
   await ensureDependencies({ log: toStderr });
-  const problems = await bringAll({ cacheDir, log: toStderr });
-  for (const problem of problems) toStderr(problem);
-  if (problems.length && process.env.CI) throw new Error('in CI every component must be there');
+  const missing = await bringAll({ cacheDir, log: toStderr });
+  for (const problem of missing) toStderr(problem);
+  if (missing.length && process.env.CI) throw new Error('in CI every component must be there');
   await ensureBuilt();
+  return missing;
 }
 
 /** @param {string[]} args */

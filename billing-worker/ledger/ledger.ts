@@ -9,7 +9,7 @@ import { parseEntry } from './parse-entry.ts';
 
 /** What one transaction added; entries that were there before add nothing. */
 export interface Committed {
-  events: { type: UsageEventType; count: number }[];
+  events: Partial<Record<UsageEventType, number>>;
   deadLetters: number;
 }
 
@@ -64,19 +64,12 @@ export class Ledger {
     }
   }
 
-  #commit(pending: Pending[]): Promise<Committed> {
+  async #commit(pending: Pending[]): Promise<Committed> {
     const rows = pending.flatMap((one) => ('row' in one ? [one.row] : []));
     const letters = pending.flatMap((one) => ('reason' in one ? [this.#deadLetter(one)] : []));
-    return this.#deps.sql.begin(async (sql) => {
-      const events = rows.length ? await sql.unsafe(APPEND_SQL, [recordset(rows)], { prepare: true }) : [];
-      const added = letters.length
-        ? await sql`insert into dead_letters ${sql(letters)} on conflict on constraint dead_letters_entry do nothing`
-        : { count: 0 };
-      return {
-        events: events.map(({ type, new: count }) => ({ type, count })),
-        deadLetters: added.count,
-      };
-    });
+    const parameters = [recordset(rows), JSON.stringify(letters)];
+    const [done] = await this.#deps.sql.unsafe(APPEND_SQL, parameters, { prepare: true });
+    return { events: JSON.parse(done?.events), deadLetters: done?.dead_letters };
   }
 
   #deadLetter({ entry, reason }: { entry: StreamEntry; reason: string }) {

@@ -89,7 +89,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
     ]);
     expect(await totals(sql)).toEqual([expectedTotals()]);
     expect(await drift(sql)).toEqual([]);
-    const counted = commits.flatMap(({ events }) => events).reduce((sum, { count }) => sum + count, 0);
+    const counted = commits.flatMap(({ events }) => Object.values(events)).reduce((sum, count) => sum + count, 0);
     expect(counted).toBe(10_000);
   });
 

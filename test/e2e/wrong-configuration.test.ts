@@ -51,7 +51,7 @@ test('a missing bundle', async () => {
   expect(code).toBe(1);
 });
 
-test('corrupt bundles', async () => {
+test('corrupt bundles', { timeout: 60_000 }, async () => {
   const whole = await readFile(join(packageRoot, 'policies/dist/bundle.tar.gz'));
   const folder = await tempDir();
   const broken = {

@@ -21,6 +21,6 @@ export async function startAllInOne(environment: Record<string, string>): Promis
     process,
     sidecar: await said(/sidecar +(http:\S+)/),
     billing: await said(/billing worker +(http:\S+)/),
-    adminToken: await said(/Authorization: Bearer ([^\s'"]+)/),
+    adminToken: await said(/'Authorization: Bearer ([^']+)'/),
   };
 }

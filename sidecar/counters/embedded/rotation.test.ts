@@ -44,11 +44,8 @@ afterEach(() => {
   crashPoint.here = () => {};
 });
 
-const open = async (dir: string) =>
-  new Bench({
-    ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes: MAX_JOURNAL_BYTES })),
-    clock,
-  });
+const open = async (dir: string, maxJournalBytes = MAX_JOURNAL_BYTES) =>
+  new Bench({ ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes })), clock });
 
 const files = (dir: string) => readdirSync(join(dir, 'counters')).sort();
 
@@ -62,12 +59,11 @@ async function said(bench: Bench): Promise<{ used: number[]; ids: string[] }> {
 
 test('a journal that is full is followed by a new one and a snapshot, and the old files go', async () => {
   const bench = await open(dataDir);
-  await work(bench, 400, () => {});
+  while (!files(dataDir).includes('snapshot-000000004')) await work(bench, 10, () => {});
   await bench.close();
   const [newest, ...others] = files(dataDir).filter((name) => name.startsWith('snapshot'));
   expect(others).toEqual([]);
   const generation = newest?.slice('snapshot-'.length);
-  expect(Number(generation)).toBeGreaterThan(3);
   expect(files(dataDir)).toEqual([`journal-${generation}`, `snapshot-${generation}`]);
 });
 
@@ -100,18 +96,18 @@ test('a crash at any point of it loses nothing and doubles nothing', async () =>
     cpSync(join(dataDir, 'counters'), join(dir, 'counters'), { recursive: true });
     crashes.push({ dir, step, acknowledged: acknowledged.length });
   };
-  await work(bench, 400, (id) => acknowledged.push(id));
+  while (crashes.length < 60) await work(bench, 15, (id) => acknowledged.push(id));
   crashPoint.here = () => {};
   const all = await said(bench);
   await bench.close();
 
-  expect(crashes.length).toBeGreaterThan(40);
   expect(new Set(crashes.flatMap(({ dir }) => files(dir))).size).toBeGreaterThan(8);
   for (const crash of crashes) {
-    const left = await open(crash.dir);
+    const left = await open(crash.dir, Number.POSITIVE_INFINITY);
     const { ids, used } = await said(left);
-    expect(ids.slice().sort(), crash.step).toEqual([...new Set(ids)].sort());
-    expect(ids, crash.step).toEqual(expect.arrayContaining(acknowledged.slice(0, crash.acknowledged)));
+    const there = new Set(ids);
+    expect(there.size, crash.step).toBe(ids.length);
+    expect(acknowledged.slice(0, crash.acknowledged).filter((id) => !there.has(id))).toEqual([]);
     expect(used, crash.step).toEqual(await charged(left));
     expect(files(crash.dir).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     await left.close();
