@@ -140,13 +140,13 @@ describe('a PostgreSQL server that', () => {
 
   test('breaks every connection again and again, also at COMMIT, gets each event once', async () => {
     const { administrator, name, sql } = await open();
-    const total = await add(10_000);
+    const total = await add(20_000);
     await startWorker(sql);
     let broken = 0;
-    while ((await redis.xLen(KEY)) > 0) {
+    for (let round = 0; round < 12 && (await redis.xLen(KEY)) > 0; round++) {
+      await new Promise((resolve) => setTimeout(resolve, 40 * round));
       broken += (await administrator`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`)
         .count;
-      await new Promise((resolve) => setTimeout(resolve, 60));
     }
     expect(broken).toBeGreaterThan(1);
     await expectAll(sql, total);
@@ -155,11 +155,11 @@ describe('a PostgreSQL server that', () => {
   test('is away: nothing is acknowledged, health says so, and it is all there when it is back', async () => {
     const { administrator, name, sql } = await open();
     const { app } = await startWorker(sql);
-    await expectAll(sql, 0).catch(() => {});
+    await eventually(async () => expect(await redis.xInfoGroups(KEY)).toHaveLength(1));
     await administrator.unsafe(`alter database ${name} allow_connections false`);
     await administrator`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
     const total = await add(1_500);
-    await eventually(async () => expect((await redis.xPending(KEY, 'ledger')).pending).toBe(1_000));
+    await eventually(async () => expect((await redis.xPending(KEY, 'ledger')).pending).toBeGreaterThan(0));
     expect((await app.request('/health')).status).toBe(503);
     const usage = await app.request('/v1/usage', { headers: { Authorization: 'Bearer admin' } });
     expect([usage.status, await usage.json()]).toEqual([

@@ -1,0 +1,56 @@
+import type { UsageEvent } from '../../../schemas/usage-event.ts';
+import type { Counter, KeptRecord, State } from './state.ts';
+
+/**
+ * What one step changes: one record of the journal, so that a step is there as a whole or not at all. Each member says
+ * what is then, not what is added, so that applying it twice is applying it once: a snapshot may be written while steps
+ * go on, and those that it holds already may come again from the journal.
+ */
+export interface Effect {
+  /** By key; null: the bucket is full. */
+  counters?: [key: string, counter: Counter | null][];
+  record?: KeptRecord;
+  /** Null: the request id may be tried anew. */
+  request?: [key: string, decisionId: string | null];
+  event?: [number: number, event: UsageEvent];
+  /** How often each stream entry has been delivered. */
+  delivered?: [number: number, times: number][];
+  acknowledged?: number[];
+  /** A snapshot's: the newest entry, and the newest delivered one, also of those that are gone. */
+  position?: { lastEntry: number; lastDelivered: number };
+}
+
+/** What a step answers, and what it changes. */
+export interface Decided<Answer> {
+  answer: Answer;
+  effect?: Effect;
+}
+
+export function apply(state: State, effect: Effect): void {
+  for (const [key, counter] of effect.counters ?? []) putOrDelete(state.counters, key, counter);
+  if (effect.record) state.records.set(effect.record.decisionId, effect.record);
+  if (effect.request) putOrDelete(state.requests, ...effect.request);
+  if (effect.event) append(state, ...effect.event);
+  for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
+  for (const number of effect.acknowledged ?? []) state.stream.delete(number);
+  if (effect.position) {
+    state.lastEntry = Math.max(state.lastEntry, effect.position.lastEntry);
+    state.lastDelivered = Math.max(state.lastDelivered, effect.position.lastDelivered);
+  }
+}
+
+function putOrDelete<Value>(map: Map<string, Value>, key: string, value: Value | null): void {
+  if (value === null) map.delete(key);
+  else map.set(key, value);
+}
+
+function append(state: State, number: number, event: UsageEvent): void {
+  state.stream.set(number, { event, delivered: 0 });
+  state.lastEntry = Math.max(state.lastEntry, number);
+}
+
+function deliver(state: State, number: number, times: number): void {
+  const item = state.stream.get(number);
+  if (item) item.delivered = times;
+  state.lastDelivered = Math.max(state.lastDelivered, number);
+}

@@ -1,0 +1,68 @@
+import type { Limit, Outcome } from '../../../schemas/policy-io.ts';
+import type { UsageEvent } from '../../../schemas/usage-event.ts';
+import type { Actual, DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
+import type { BucketState, Charge } from '../token-bucket.ts';
+
+/** One counter. A full bucket has none. */
+export interface Counter {
+  bucket: BucketState;
+  /** Epoch milliseconds from which the bucket can only be full: the counter is dropped then. */
+  emptyAt: number;
+}
+
+/** What one limit of a grant was charged, with all that giving it back needs. */
+export interface KeptCharge extends Charge {
+  key: string;
+  id: string;
+  kind: Limit['kind'];
+  unit: keyof Actual;
+  billed: boolean;
+  settles: boolean;
+  refill: Limit['refill'];
+}
+
+/** What is kept of a grant: also its receipt, as JSON. */
+export interface KeptRecord {
+  decisionId: string;
+  state: DecisionRecord['state'];
+  event: EventSubject;
+  outcome: Outcome;
+  charges: KeptCharge[];
+  requestKey: string | null;
+  fingerprint: string;
+  decidedAt: number;
+  expiresAt: number;
+  /** The report that settled or voided it. */
+  report?: { fingerprint: string; at: number; changes: Changes };
+}
+
+export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
+
+/** An entry of the usage stream that is not acknowledged yet. */
+export interface StreamItem {
+  event: UsageEvent;
+  /** How often it was handed to the reader. */
+  delivered: number;
+}
+
+/** All that the embedded store knows. Changed by `apply` alone, so that the journal says it all. */
+export interface State {
+  counters: Map<string, Counter>;
+  records: Map<string, KeptRecord>;
+  /** Tenant and request id → decision id. */
+  requests: Map<string, string>;
+  /** By number, oldest first. */
+  stream: Map<number, StreamItem>;
+  /** The number of the newest stream entry ever, and of the newest that was delivered. */
+  lastEntry: number;
+  lastDelivered: number;
+}
+
+export const emptyState = (): State => ({
+  counters: new Map(),
+  records: new Map(),
+  requests: new Map(),
+  stream: new Map(),
+  lastEntry: 0,
+  lastDelivered: 0,
+});

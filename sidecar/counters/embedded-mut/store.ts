@@ -1,0 +1,92 @@
+import type { Clock } from '../../../runtime/clock.ts';
+import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
+import type {
+  CounterStore,
+  DecisionRecord,
+  Denial,
+  SettleRequest,
+  SettleResult,
+  TakeRequest,
+  TakeResult,
+} from '../contract.ts';
+import type { Decided, Effect } from './effect.ts';
+import { decideSettle } from './settle.ts';
+import type { State } from './state.ts';
+import { decidePeek, decideTake, liveRecord } from './take.ts';
+import { decideDenial } from './usage-event.ts';
+
+export interface StoreOptions {
+  state: State;
+  clock: Clock;
+  /** Changes the state, and resolves when that and everything before it is written; without an effect it only waits. */
+  commit(effect?: Effect): Promise<void>;
+  /** Throws `CountersUnavailable` if nothing can be written any more. */
+  check(): void;
+  onClose(): Promise<void>;
+}
+
+/**
+ * The counters in this process. Each step is decided and applied at once, in the order of arrival, so that no two can be
+ * in each other's way, and is answered when it is in the journal: an answer never rests on what a crash could undo.
+ */
+export class EmbeddedStore implements CounterStore {
+  readonly #options: StoreOptions;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+  }
+
+  partitionOf(): number {
+    return 0;
+  }
+
+  take(request: TakeRequest): Promise<TakeResult> {
+    return this.#step((state, now) => decideTake(state, request, now));
+  }
+
+  peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }> {
+    return this.#step((state, now) => ({ answer: { outcome: decidePeek(state, plan, tenantId, now), at: now } }));
+  }
+
+  settle(request: SettleRequest): Promise<SettleResult> {
+    return this.#step((state, now) => decideSettle(state, request, now));
+  }
+
+  record(decisionId: string): Promise<DecisionRecord | undefined> {
+    return this.#step((state, now) => ({ answer: decisionRecord(state, decisionId, now) }));
+  }
+
+  deny(denial: Denial): Promise<void> {
+    return this.#step((state, now) => decideDenial(state, denial, now));
+  }
+
+  async ping(): Promise<void> {
+    this.#options.check();
+  }
+
+  close(): Promise<void> {
+    return this.#options.onClose();
+  }
+
+  async #step<Answer>(decide: (state: State, now: number) => Decided<Answer>): Promise<Answer> {
+    const { check, clock, commit, state } = this.#options;
+    check();
+    const { answer, effect } = decide(state, clock.now());
+    await commit(effect);
+    return answer;
+  }
+}
+
+function decisionRecord(state: State, decisionId: string, now: number): DecisionRecord | undefined {
+  const record = liveRecord(state, decisionId, now);
+  if (!record) return undefined;
+  const { decidedAt, event, outcome } = record;
+  return {
+    decisionId,
+    tenantId: event.tenant_id,
+    state: record.state,
+    policyRevision: event.policy_revision,
+    outcome,
+    decidedAt,
+  };
+}

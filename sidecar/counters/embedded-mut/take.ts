@@ -1,0 +1,188 @@
+import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
+import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
+import { type Choice, choose } from '../choose.ts';
+import { CountersUnavailable, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
+import { encodeName, partitionKeys } from '../keys.ts';
+import { limitOutcome } from '../outcome.ts';
+import { type BucketState, charge, refill, refillTime } from '../token-bucket.ts';
+import type { Decided, Effect } from './effect.ts';
+import type { KeptCharge, KeptRecord, State } from './state.ts';
+import { usageEvent } from './usage-event.ts';
+
+const KEYS = partitionKeys(0);
+
+/** One limit as it stands before the take. */
+interface View {
+  limit: Limit;
+  key: string;
+  bucket: BucketState;
+  room: boolean;
+  granted: boolean;
+}
+
+interface Looked extends Choice {
+  views: View[];
+}
+
+/** Refill, check all, take all or nothing, append the usage event. */
+export function decideTake(state: State, request: TakeRequest, now: number): Decided<TakeResult> {
+  const { event, plan, requestId } = request;
+  const requestKey = requestId === undefined ? null : KEYS.request(event.tenant_id, requestId);
+  const known = requestKey === null ? undefined : liveRecord(state, state.requests.get(requestKey), now);
+  if (known) return { answer: replay(known, request) };
+  const looked = look(state, plan, event.tenant_id, now);
+  return looked.granted ? grant(state, request, requestKey, looked, now) : refuse(state, request, looked, now);
+}
+
+/** What a take would come to. */
+export function decidePeek(state: State, plan: Plan, tenantId: string, now: number): Outcome {
+  return outcomeOf(look(state, plan, tenantId, now), now);
+}
+
+export function liveRecord(state: State, decisionId: string | undefined, now: number): KeptRecord | undefined {
+  const record = decisionId === undefined ? undefined : state.records.get(decisionId);
+  return record && now < record.expiresAt ? record : undefined;
+}
+
+function replay(record: KeptRecord, { fingerprint }: TakeRequest): TakeResult {
+  if (record.fingerprint !== fingerprint) return { kind: 'conflict' };
+  const { decidedAt, decisionId, event, outcome } = record;
+  return { kind: 'replayed', outcome, at: decidedAt, decisionId, policyRevision: event.policy_revision };
+}
+
+function look(state: State, plan: Plan, tenantId: string, now: number): Looked {
+  const views = new Map<Limit, View>();
+  const view = (limit: Limit) => {
+    const seen = views.get(limit) ?? viewOf(state, limit, tenantId, now);
+    views.set(limit, seen);
+    return seen;
+  };
+  const choice = choose(plan, (limit) => view(limit).granted);
+  return { ...choice, views: choice.limits.map(view) };
+}
+
+function viewOf(state: State, limit: Limit, tenantId: string, now: number): View {
+  checkAmounts(limit);
+  const key = `${KEYS.subject(tenantId, limit.subject)}:${encodeName(limit.id)}`;
+  const bucket = refill(state.counters.get(key)?.bucket, limit.refill, now);
+  const room = bucket.used + limit.cost <= limit.capacity;
+  return { limit, key, bucket, room, granted: room || limit.on_exceed === 'flag' };
+}
+
+/** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
+function checkAmounts({ capacity, cost, id, refill: rule }: Limit): void {
+  const whole = (amount: number, least: number) => Number.isSafeInteger(amount) && amount >= least;
+  if (whole(capacity, 0) && whole(cost, 0) && whole(rule.amount, 1) && whole(rule.per_seconds, 1)) return;
+  throw new CountersUnavailable(`limit ${id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
+}
+
+const afterTake = ({ bucket, limit }: View, granted: boolean) => (granted ? charge(bucket, limit.cost) : bucket);
+
+function outcomeOf({ candidate, granted, views }: Looked, now: number): Outcome {
+  const limits = views.map((view) => viewOutcome(view, afterTake(view, granted), now));
+  return { granted, candidate: candidate?.model ?? null, limits };
+}
+
+function viewOutcome({ bucket, granted, limit, room }: View, after: BucketState, now: number): LimitOutcome {
+  // Not used + cost − capacity: the sum may be above 2^53, and is rounded then.
+  const missing = limit.cost - (limit.capacity - bucket.used);
+  const wait = limit.cost > limit.capacity ? null : refillTime(bucket, limit.refill, now, missing);
+  return limitOutcome(limit, {
+    granted,
+    before: bucket.used,
+    used: after.used,
+    resetAt: now + refillTime(after, limit.refill, now, after.used),
+    retryAfterMs: room ? 0 : wait,
+  });
+}
+
+function refuse(state: State, request: TakeRequest, looked: Looked, now: number): Decided<TakeResult> {
+  const denied = usageEvent('denied', {
+    ...request.event,
+    decision_id: request.decisionId,
+    limits: [],
+    outcome: { granted: false, reason: 'rate_limited' },
+    decided_at: now,
+    at: now,
+  });
+  return {
+    answer: { kind: 'refused', outcome: outcomeOf(looked, now), at: now },
+    effect: { event: [state.lastEntry + 1, denied] },
+  };
+}
+
+function grant(
+  state: State,
+  request: TakeRequest,
+  requestKey: string | null,
+  looked: Looked,
+  now: number,
+): Decided<TakeResult> {
+  const record = newRecord(request, requestKey, looked, now);
+  const effect: Effect = {
+    counters: looked.views.filter(({ limit }) => limit.cost > 0).map((view) => chargedCounter(view, now)),
+    event: [state.lastEntry + 1, takenEvent(record, looked.views)],
+  };
+  if (requestKey !== null || record.state === 'reserved') effect.record = record;
+  if (requestKey !== null) effect.request = [requestKey, record.decisionId];
+  return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: JSON.stringify(record) }, effect };
+}
+
+function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
+  const bucket = afterTake(view, true);
+  return [view.key, { bucket, emptyAt: now + refillTime(bucket, view.limit.refill, now, bucket.used) }];
+}
+
+function newRecord(request: TakeRequest, requestKey: string | null, looked: Looked, now: number): KeptRecord {
+  return {
+    decisionId: request.decisionId,
+    state: looked.limits.some(({ settles }) => settles) ? 'reserved' : 'consumed',
+    event: request.event,
+    outcome: outcomeOf(looked, now),
+    charges: looked.views.map(keptCharge),
+    requestKey,
+    fingerprint: request.fingerprint,
+    decidedAt: now,
+    expiresAt: now + RECORD_TTL_MS,
+  };
+}
+
+const keptCharge = ({ bucket, key, limit }: View): KeptCharge => ({
+  key,
+  id: limit.id,
+  kind: limit.kind,
+  unit: limit.unit,
+  billed: limit.billed,
+  settles: limit.settles,
+  refill: limit.refill,
+  amount: limit.cost,
+  before: bucket.used,
+  since: bucket.since,
+  refilled: bucket.refilled,
+});
+
+function takenEvent(record: KeptRecord, views: View[]) {
+  const { candidate } = record.outcome;
+  return usageEvent(record.state, {
+    ...record.event,
+    ...(candidate !== null && { candidate }),
+    decision_id: record.decisionId,
+    limits: views.map((view) => {
+      const { id, kind, unit, billed, cost } = view.limit;
+      const { used, at } = afterTake(view, true);
+      return {
+        id,
+        kind,
+        unit,
+        ...(billed && { billed }),
+        amount: cost,
+        before: view.bucket.used,
+        after: used,
+        period_start: at,
+      };
+    }),
+    outcome: { granted: true, reason: 'ok' },
+    decided_at: record.decidedAt,
+    at: record.decidedAt,
+  });
+}

@@ -1,0 +1,28 @@
+import { USAGE_EVENT_VERSION, type UsageEvent, type UsageEventType } from '../../../schemas/usage-event.ts';
+import type { Denial } from '../contract.ts';
+import type { Decided } from './effect.ts';
+import type { State } from './state.ts';
+
+type Given = Pick<UsageEvent, 'decision_id' | 'limits' | 'outcome' | 'decided_at' | 'at' | 'tenant_id'> &
+  Partial<UsageEvent>;
+
+export const usageEvent = (type: UsageEventType, given: Given): UsageEvent => ({
+  v: USAGE_EVENT_VERSION,
+  ...given,
+  id: `${given.decision_id}:${type}`,
+  type,
+  count: 1,
+});
+
+/** The event of a request that was refused before anything could be taken. */
+export function decideDenial(state: State, { decisionId, event, reason }: Denial, now: number): Decided<void> {
+  const denied = usageEvent('denied', {
+    ...event,
+    decision_id: decisionId,
+    limits: [],
+    outcome: { granted: false, reason },
+    decided_at: now,
+    at: now,
+  });
+  return { answer: undefined, effect: { event: [state.lastEntry + 1, denied] } };
+}
