@@ -65,6 +65,13 @@ describe('reading', () => {
     expect(await embedded.stream.read(10, 20)).toEqual([]);
   });
 
+  test('shows nothing that is not written: the ledger must not have what a crash takes back', async () => {
+    const appending = append('a');
+    expect(await embedded.stream.read(10, 0)).toEqual([]);
+    await appending;
+    expect(names(await embedded.stream.read(10, 0))).toEqual(['a']);
+  });
+
   test('two that wait at once do not get the same entry', async () => {
     const reading = [embedded.stream.read(10, 200), embedded.stream.read(10, 200)];
     await append('a', 'b', 'c');

@@ -1,0 +1,63 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { limit } from '../../../test/conformance/bench.ts';
+import { tempDir } from '../../../test/helpers/temp-dir.ts';
+import { apply, type Effect } from './effect.ts';
+import { createJournal } from './journal.ts';
+import { recover } from './recover.ts';
+import { decideSettle } from './settle.ts';
+import { writeSnapshot } from './snapshot.ts';
+import { emptyState, type State } from './state.ts';
+import { decideTake } from './take.ts';
+
+const START = 1_767_225_600_000;
+const log = pino({ level: 'silent' });
+
+/** What a snapshot and an empty journal after it come to. */
+async function readBack(state: State): Promise<State> {
+  const folder = await tempDir('counters');
+  const { file } = await createJournal(folder, 7);
+  await file.close();
+  await writeSnapshot(folder, 7, state);
+  const recovered = await recover(folder, log);
+  await recovered.file.close();
+  return recovered.state;
+}
+
+function take(state: State, n: number): void {
+  const plan = { limits: [limit({ capacity: 1e6, settles: true })], candidates: [], raw_counters: false };
+  const request = { decisionId: `d${n}`, plan, event: { tenant_id: `t${n % 7}` }, fingerprint: '', requestId: `q${n}` };
+  change(state, decideTake(state, request, START + n).effect);
+}
+
+const change = (state: State, effect: Effect | undefined) => apply(state, effect ?? {});
+
+test('it holds all that the store knows', async () => {
+  const state = emptyState();
+  for (let n = 0; n < 2_000; n++) take(state, n);
+  for (let n = 0; n < 2_000; n += 3) {
+    const report = {
+      decisionId: `d${n}`,
+      kind: n % 2 ? 'void' : 'settle',
+      actual: { tokens: n },
+      fingerprint: '',
+    } as const;
+    change(state, decideSettle(state, report, START + 5_000).effect);
+  }
+  change(state, { delivered: [1, 2, 3].map((number) => [number, number]) });
+  change(state, { acknowledged: [2] });
+  expect(state.stream.size).toBe(2_666);
+  expect(await readBack(state)).toEqual(state);
+});
+
+test('also of a stream of which nothing is left, so that its numbers go on', async () => {
+  const state = emptyState();
+  take(state, 1);
+  change(state, { delivered: [[1, 1]] });
+  change(state, { acknowledged: [1] });
+  expect(await readBack(state)).toMatchObject({ stream: new Map(), lastEntry: 1, lastDelivered: 1 });
+});
+
+test('also when it is empty', async () => {
+  expect(await readBack(emptyState())).toEqual(emptyState());
+});
