@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { packageRoot } from '../../runtime/package-root.ts';
 
-export interface ComposeService {
+interface ComposeService {
   image: string;
   command?: string | string[];
   environment?: Record<string, string | number>;
@@ -19,7 +19,7 @@ export interface ComposeFile {
   volumes: Record<string, unknown>;
 }
 
-export const composeFile = join(packageRoot, 'docker-compose.yml');
+const composeFile = join(packageRoot, 'docker-compose.yml');
 
 /** With merge keys resolved and variables left as they are written. */
 export const readComposeFile = (): ComposeFile => parse(readFileSync(composeFile, 'utf8'), { merge: true });

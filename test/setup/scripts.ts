@@ -10,7 +10,7 @@ export interface Counts {
   skipped: number;
 }
 
-export interface MarkedCommand {
+interface MarkedCommand {
   line: number;
   text: string;
   exit: number;

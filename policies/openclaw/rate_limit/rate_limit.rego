@@ -43,7 +43,7 @@ _refusal := decisions.refusal("unknown_tenant", 403, "This tenant is not known."
 _named if {
 	is_string(input.tenant_id)
 	input.tenant_id != ""
-	count(input.tenant_id) <= 240
+	count(input.tenant_id) <= 256
 }
 
 # METADATA
