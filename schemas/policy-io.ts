@@ -7,7 +7,8 @@ import { reasonSchema } from './reasons.ts';
  * is told so, and its request is denied with `policy_error`.
  */
 
-const name = z.string().min(1).max(512);
+/** Room for an id made of a few names, each of 256 characters at most. */
+const name = z.string().min(1).max(1_024);
 
 const refillSchema = z.strictObject({
   /** What one refill adds, in the limit's unit. */

@@ -1,6 +1,7 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import type { Worker } from 'node:worker_threads';
+import { expect, test, vi } from 'vitest';
 import { connectSocket } from '../../billing-worker/database/connect.ts';
 import { startEmbeddedPostgres } from '../../billing-worker/database/embedded.ts';
 import { openDatabase } from '../../billing-worker/database/open.ts';
@@ -8,6 +9,21 @@ import { eventually } from '../helpers/eventually.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { silent } from './databases.ts';
+
+/** Every thread that is started here, so that a test can end one as a crash would. */
+const threads = vi.hoisted(() => [] as Worker[]);
+vi.mock('node:worker_threads', async (original) => {
+  const real = await original<typeof import('node:worker_threads')>();
+  return {
+    ...real,
+    Worker: class extends real.Worker {
+      constructor(...[file, options]: ConstructorParameters<typeof Worker>) {
+        super(file, options);
+        threads.push(this);
+      }
+    },
+  };
+});
 
 test('what was written is there again after it was closed and opened', async () => {
   const dataDir = await tempDir('data');
@@ -53,12 +69,12 @@ test('a thread that dies is started again on the same files, and the connection 
     await embedded.close();
   });
   await sql`create table kept as select 1 as n`;
-  // The server's own way of dying: a single-user backend ends its process, here the thread, on SIGQUIT.
-  embedded.kill();
+  await threads.at(-1)?.terminate();
   await eventually(async () => expect([...(await sql`select n from kept`)]).toEqual([{ n: 1 }]), {
     timeoutMs: 20_000,
     intervalMs: 200,
   });
+  await sql`insert into kept values (2)`;
 });
 
 test('a folder that holds something else ends the start with what is wrong', async () => {
