@@ -23,7 +23,7 @@ export async function runMain(start: (context: Process) => Promise<void>): Promi
     const environment = processEnvironment();
     const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
     closeOnSignals(closers, log, exit);
-    await start({ environment, log, closers, print: (text) => log.flush(() => process.stdout.write(`${text}\n`)) });
+    await start({ environment, log, closers, print: (text) => process.stdout.write(`${text}\n`) });
   } catch (error) {
     process.stderr.write(`cannot start:\n${explain(error)}\n`);
     await closers.closeAll().catch(() => {});

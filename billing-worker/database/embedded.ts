@@ -28,12 +28,18 @@ export async function startEmbeddedPostgres(folder: string, log: Log): Promise<E
     throw new Error(`${socketPath} is too long for a socket; set TMPDIR to a shorter path`);
   }
   const supervisor = new Supervisor({ folder, socketPath }, log);
-  await supervisor.start();
+  const removeSocket = () => rm(socketFolder, { recursive: true, force: true });
+  try {
+    await supervisor.start();
+  } catch (error) {
+    await removeSocket();
+    throw error;
+  }
   return {
     socketPath,
     close: async () => {
       await supervisor.stop();
-      await rm(socketFolder, { recursive: true, force: true });
+      await removeSocket();
     },
   };
 }

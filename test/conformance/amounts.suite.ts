@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
-import { type Bench, limit, only } from './bench.ts';
+import { limit, only, type Workbench } from './workbench.ts';
 
 const huge = limit({ id: 'huge', capacity: MAX_AMOUNT, cost: MAX_AMOUNT - 2, settles: true });
 
-export function describeAmounts(bench: () => Bench): void {
+export function describeAmounts(bench: () => Workbench): void {
   describe('C11 amounts are whole numbers from 0 to 2^53 − 1, exactly', () => {
     test('the largest are counted to the last one', async () => {
       await bench().taken(huge);

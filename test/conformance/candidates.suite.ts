@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Bench, candidates, limit } from './bench.ts';
+import { candidates, limit, type Workbench } from './workbench.ts';
 
 const common = limit({ id: 'common', capacity: 10 });
 const sonnet = limit({ id: 'sonnet', capacity: 1, unit: 'requests' });
@@ -10,7 +10,7 @@ const choice = candidates(
   { model: 'anthropic/haiku', limits: [haiku] },
 );
 
-export function describeCandidates(bench: () => Bench): void {
+export function describeCandidates(bench: () => Workbench): void {
   describe('the first candidate that has room is taken', () => {
     test('with its own limits and the common ones, and nothing of the others', async () => {
       const { outcome } = await bench().taken(choice);

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import { describeAmounts } from './amounts.suite.ts';
-import { Bench, type OpenStore } from './bench.ts';
 import { describeCandidates } from './candidates.suite.ts';
 import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeSettle } from './settle.suite.ts';
 import { describeTake } from './take.suite.ts';
 import { describeTime } from './time.suite.ts';
+import { type OpenStore, Workbench } from './workbench.ts';
 
 export interface StoreTraits {
   /** Whether `open` gives a clock; what only time can show is left out without one. */
@@ -19,11 +19,11 @@ export interface StoreTraits {
  */
 export function describeCounterStore(name: string, open: OpenStore, { settableClock }: StoreTraits): void {
   describe(name, () => {
-    let current: Bench | undefined;
-    const bench = () => current as Bench;
+    let current: Workbench | undefined;
+    const bench = () => current as Workbench;
 
     beforeEach(async () => {
-      current = new Bench(await open());
+      current = new Workbench(await open());
     });
     afterEach(async () => {
       await current?.close();

@@ -6,7 +6,7 @@ import { createEmbeddedStore } from '../../sidecar/counters/embedded/open.ts';
 import { Child } from '../helpers/child.ts';
 import { TestClock } from '../helpers/clock.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { Bench, limit, plan } from './bench.ts';
+import { limit, plan, Workbench } from './workbench.ts';
 
 const ROUNDS = 8;
 const CALLERS = 8;
@@ -60,7 +60,7 @@ test('killed with -9 at random moments, it has every acknowledged step exactly o
     acknowledged.push(...(await killedRound(dataDir, round)));
     const clock = new TestClock(Date.now());
     const embedded = await createEmbeddedStore({ dataDir, clock, log });
-    const bench = new Bench({ ...embedded, clock });
+    const bench = new Workbench({ ...embedded, clock });
     for (let caller = 0; caller < CALLERS; caller++) events.push(...(await bench.events(`tenant-${caller}`)));
 
     const ids = new Set(events.map(({ id }) => id));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Bench, limit, plan } from './bench.ts';
+import { limit, plan, type Workbench } from './workbench.ts';
 
-export function describeIdempotency(bench: () => Bench): void {
+export function describeIdempotency(bench: () => Workbench): void {
   describe('C4 the same tenant and request id is granted once', () => {
     test('the second gets the first one’s answer, and is charged nothing', async () => {
       const soft = limit({ id: 'soft', capacity: 1, cost: 3, on_exceed: 'flag' });

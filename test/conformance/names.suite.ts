@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Bench, limit } from './bench.ts';
+import { limit, type Workbench } from './workbench.ts';
 
 const NAMES = [
   'a:b',
@@ -29,7 +29,7 @@ const NAMES = [
   `${'x'.repeat(9_999)}y`,
 ];
 
-export function describeNames(bench: () => Bench): void {
+export function describeNames(bench: () => Workbench): void {
   describe('two names never share a counter', () => {
     test.each([
       ['tenant', (name: string) => ({ event: { tenant_id: name } })],

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Limit } from '../../schemas/policy-io.ts';
-import { type Bench, limit, only, plan } from './bench.ts';
+import { limit, only, plan, type Workbench } from './workbench.ts';
 
 const estimate = limit({ id: 'estimate', capacity: 100, cost: 40, settles: true, billed: true });
 const requests = limit({ id: 'requests', unit: 'requests' });
 const final = limit({ id: 'final', capacity: 100, cost: 7 });
 
-export function describeSettle(bench: () => Bench): void {
+export function describeSettle(bench: () => Workbench): void {
   describe('C7 settle moves the charge from the estimate to what was really used, once', () => {
     test('down', async () => {
       const { id } = await bench().taken(plan(estimate, requests, final));

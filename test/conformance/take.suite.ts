@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { type Bench, limit, only, plan } from './bench.ts';
+import { limit, only, plan, type Workbench } from './workbench.ts';
 
 const user = limit({ id: 'user', subject: { type: 'user', id: 'alice' }, capacity: 10, cost: 2 });
 const team = limit({ id: 'team', subject: { type: 'team', id: 'red' }, capacity: 100, cost: 3 });
 const single = limit({ id: 'single', capacity: 1, cost: 1 });
 
-export function describeTake(bench: () => Bench): void {
+export function describeTake(bench: () => Workbench): void {
   describe('C1 all or nothing', () => {
     test('a grant charges every limit its own cost', async () => {
       await bench().taken(plan(user, team, single));

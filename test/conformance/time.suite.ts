@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
-import { type Bench, limit, only, plan } from './bench.ts';
+import { limit, only, plan, type Workbench } from './workbench.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600_000;
@@ -11,7 +11,7 @@ const daily = limit({ id: 'daily', capacity: 10, cost: 10, refill: { amount: 10,
 const halfDaily = limit({ ...daily, id: 'half-daily', refill: { amount: 10, per_seconds: 43_200 } });
 const steady = limit({ id: 'steady', capacity: 60, refill: { amount: 60, per_seconds: 60, mode: 'continuous' } });
 
-export function describeTime(bench: () => Bench): void {
+export function describeTime(bench: () => Workbench): void {
   describe('interval refill', () => {
     test('gives the whole amount at the end of an interval that began with the first use', async () => {
       await bench().advance(5 * HOUR);

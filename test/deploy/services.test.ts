@@ -56,7 +56,7 @@ describe('from what the image holds and the compose file says', () => {
     const [image, redis, database] = await Promise.all([layOutImage(), startRedis(), createDatabase()]);
     app = image;
     connections = { HOST: '127.0.0.1', REDIS_URL: redis.url, DATABASE_URL: database.url };
-  });
+  }, 180_000);
 
   test('the program that the image starts by itself is there', async () => {
     const [, command = '[]'] = /^CMD (.*)$/.exec((await lastStage()).at(-1) ?? '') ?? [];

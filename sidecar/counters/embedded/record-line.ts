@@ -8,7 +8,7 @@ const LF = 0x0a;
 const SUM_LENGTH = 8;
 
 /** The version of the files' format and of what is in them. A newer one is refused, an older one is read. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 const HEADER = /^openclaw-rating counters (journal|snapshot), version (\d+)$/;
 

@@ -2,7 +2,7 @@ import { appendFile, readdir, readFile, rename, rm, truncate, writeFile } from '
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Bench, limit, plan } from '../../../test/conformance/bench.ts';
+import { limit, plan, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { createEmbeddedStore } from './open.ts';
@@ -23,13 +23,13 @@ beforeEach(async () => {
 const folder = () => join(dataDir, 'counters');
 const journal = (generation = 1) => join(folder(), `journal-00000000${generation}`);
 
-async function open(): Promise<Bench> {
+async function open(): Promise<Workbench> {
   const log = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
-  return new Bench({ ...(await createEmbeddedStore({ dataDir, clock, log })), clock });
+  return new Workbench({ ...(await createEmbeddedStore({ dataDir, clock, log })), clock });
 }
 
 /** A store that has taken three times, closed. */
-async function used(): Promise<Bench> {
+async function used(): Promise<Workbench> {
   const bench = await open();
   for (let each = 0; each < 3; each++) await bench.taken(limit());
   await bench.close();

@@ -3,7 +3,7 @@ import type * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Bench, limit, plan } from '../../../test/conformance/bench.ts';
+import { limit, plan, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { createEmbeddedStore } from './open.ts';
@@ -45,12 +45,12 @@ afterEach(() => {
 });
 
 const open = async (dir: string, maxJournalBytes = MAX_JOURNAL_BYTES) =>
-  new Bench({ ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes })), clock });
+  new Workbench({ ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes })), clock });
 
 const files = (dir: string) => readdirSync(join(dir, 'counters')).sort();
 
 /** What the store says, in full: counters, and every event that is not acknowledged. */
-async function said(bench: Bench): Promise<{ used: number[]; ids: string[] }> {
+async function said(bench: Workbench): Promise<{ used: number[]; ids: string[] }> {
   const used: number[] = [];
   for (const tenant of TENANTS) used.push((await bench.peek({ ...wide, cost: 0 }, tenant)).limits[0]?.before ?? -1);
   const entries = [...(await bench.stream.reclaim(10_000, 0)), ...(await bench.stream.read(10_000, 1))];
@@ -68,7 +68,7 @@ test('a journal that is full is followed by a new one and a snapshot, and the ol
 });
 
 /** Takes, settles, voids and acknowledges, and tells after each what was acknowledged to the caller. */
-async function work(bench: Bench, rounds: number, acknowledged: (id: string) => void): Promise<void> {
+async function work(bench: Workbench, rounds: number, acknowledged: (id: string) => void): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const event = { tenant_id: TENANTS[round % TENANTS.length] as string };
     const takes = await Promise.all([1, 2].map(() => bench.taken(plan(wide), { event, requestId: bench.newId() })));
@@ -118,7 +118,7 @@ test('a crash at any point of it loses nothing and doubles nothing', async () =>
 }, 60_000);
 
 /** What the events of each tenant add up to. */
-async function charged(bench: Bench): Promise<number[]> {
+async function charged(bench: Workbench): Promise<number[]> {
   const entries = await bench.stream.reclaim(10_000, 0);
   const events = entries.map(({ event }) => JSON.parse(event ?? ''));
   return TENANTS.map((tenant) =>

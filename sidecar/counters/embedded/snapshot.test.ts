@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { limit } from '../../../test/conformance/bench.ts';
+import { limit } from '../../../test/conformance/workbench.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { apply, type Effect } from './effect.ts';
 import { createJournal } from './journal.ts';

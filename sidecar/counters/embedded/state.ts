@@ -39,7 +39,7 @@ export interface KeptRecord {
 export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
 
 /** An entry of the usage stream that is not acknowledged yet. */
-export interface StreamItem {
+interface StreamItem {
   event: UsageEvent;
   /** How often it was handed to the reader. */
   delivered: number;

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { Bench, limit } from '../../../test/conformance/bench.ts';
+import { limit, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { RECORD_TTL_MS } from '../contract.ts';
@@ -68,10 +68,30 @@ describe('memory is bounded by what is still in use', () => {
   });
 });
 
+test('a grant is remembered for 24 hours, to the millisecond', async () => {
+  const clock = new TestClock();
+  const log = pino({ level: 'silent' });
+  const bench = new Workbench({
+    ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log })),
+    clock,
+  });
+  const reserved = limit({ capacity: 100, settles: true });
+  const { id } = await bench.taken(reserved, { requestId: 'q' });
+  const { id: left } = await bench.taken(reserved);
+  clock.advance(RECORD_TTL_MS - 1);
+  expect(await bench.take(reserved, { requestId: 'q' })).toMatchObject({ kind: 'replayed', decisionId: id });
+  expect(await bench.settle(id, 1)).toMatchObject({ kind: 'settled' });
+  clock.advance(1);
+  expect(await bench.settle(left, 1)).toEqual({ kind: 'unknown' });
+  expect(await bench.store.record(id)).toBeUndefined();
+  await bench.taken(reserved, { requestId: 'q' });
+  await bench.close();
+});
+
 test('a swept store answers as one that was not', async () => {
   const clock = new TestClock();
   const log = pino({ level: 'silent' });
-  const bench = new Bench({
+  const bench = new Workbench({
     ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log })),
     clock,
   });

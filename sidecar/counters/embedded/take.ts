@@ -7,7 +7,7 @@ import { limitOutcome } from '../outcome.ts';
 import { type BucketState, charge, refill, refillTime } from '../token-bucket.ts';
 import type { Decided, Effect } from './effect.ts';
 import type { KeptCharge, KeptRecord, State } from './state.ts';
-import { usageEvent } from './usage-event.ts';
+import { deniedEvent, usageEvent } from './usage-event.ts';
 
 const KEYS = partitionKeys(0);
 
@@ -97,17 +97,10 @@ function viewOutcome({ bucket, granted, limit, room }: View, after: BucketState,
 }
 
 function refuse(state: State, request: TakeRequest, looked: Looked, now: number): Decided<TakeResult> {
-  const denied = usageEvent('denied', {
-    ...request.event,
-    decision_id: request.decisionId,
-    limits: [],
-    outcome: { granted: false, reason: 'rate_limited' },
-    decided_at: now,
-    at: now,
-  });
+  const { decisionId, event } = request;
   return {
     answer: { kind: 'refused', outcome: outcomeOf(looked, now), at: now },
-    effect: { event: [state.lastEntry + 1, denied] },
+    effect: { event: [state.lastEntry + 1, deniedEvent({ decisionId, event, reason: 'rate_limited' }, now)] },
   };
 }
 

@@ -14,9 +14,9 @@ export const usageEvent = (type: UsageEventType, given: Given): UsageEvent => ({
   count: 1,
 });
 
-/** The event of a request that was refused before anything could be taken. */
-export function decideDenial(state: State, { decisionId, event, reason }: Denial, now: number): Decided<void> {
-  const denied = usageEvent('denied', {
+/** The event of a request that took nothing. */
+export const deniedEvent = ({ decisionId, event, reason }: Denial, now: number): UsageEvent =>
+  usageEvent('denied', {
     ...event,
     decision_id: decisionId,
     limits: [],
@@ -24,5 +24,8 @@ export function decideDenial(state: State, { decisionId, event, reason }: Denial
     decided_at: now,
     at: now,
   });
-  return { answer: undefined, effect: { event: [state.lastEntry + 1, denied] } };
+
+/** A request that was refused before anything could be taken. */
+export function decideDenial(state: State, denial: Denial, now: number): Decided<void> {
+  return { answer: undefined, effect: { event: [state.lastEntry + 1, deniedEvent(denial, now)] } };
 }

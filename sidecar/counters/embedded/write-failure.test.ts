@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { compiled } from '../../../runtime/package-root.ts';
-import { Bench, limit } from '../../../test/conformance/bench.ts';
+import { limit, Workbench } from '../../../test/conformance/workbench.ts';
 import { Child } from '../../../test/helpers/child.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
@@ -47,7 +47,7 @@ test('when a write fails, nothing that was not written is acknowledged, and all 
 
   expect((await stat(join(dataDir, 'counters/journal-000000001'))).size).toBeLessThanOrEqual(65_536);
   const clock = new TestClock(Date.now());
-  const bench = new Bench({
+  const bench = new Workbench({
     ...(await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }) })),
     clock,
   });

@@ -50,7 +50,7 @@ type TakeGiven = Partial<Omit<TakeRequest, 'plan' | 'event'>> & { event?: Partia
 type Taken = Extract<TakeResult, { kind: 'taken' }>;
 
 /** What every conformance test works with: a store, a tenant of the test's own, and short ways to ask both. */
-export class Bench {
+export class Workbench {
   readonly store: CounterStore;
   readonly stream: UsageStream;
   readonly tenant = `tenant-${uuidv7()}`;
