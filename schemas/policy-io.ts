@@ -25,7 +25,7 @@ const refillSchema = z.strictObject({
 });
 
 /** One counter and its rule. `id` names the counter within its subject. */
-export const limitSchema = z.strictObject({
+const limitSchema = z.strictObject({
   id: name,
   subject: z.strictObject({ type: name, id: name }),
   unit: z.enum(['tokens', 'requests', 'usd']),

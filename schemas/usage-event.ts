@@ -5,7 +5,7 @@ import { reasonSchema } from './reasons.ts';
 /** The version that this code writes. A reader sends a newer one to the dead letters and reads every older one. */
 export const USAGE_EVENT_VERSION = 1;
 
-export const usageEventTypeSchema = z.enum([
+const usageEventTypeSchema = z.enum([
   'consumed',
   'reserved',
   'settled',

@@ -15,7 +15,7 @@ function isTimeZone(name: string): boolean {
 }
 
 /** When a tenant's billing cycle begins: on `anchor_day` of each month (29–31: its last day), or ISO weekday 1–7. */
-export const billingCycleSchema = z.discriminatedUnion('period', [
+const billingCycleSchema = z.discriminatedUnion('period', [
   z.strictObject({
     period: z.literal('month'),
     anchor_day: z.int().min(1).max(31).default(1),

@@ -2,10 +2,10 @@ import type { Limit, LimitOutcome } from '../../schemas/policy-io.ts';
 import type { Answer } from '../decision/answer.ts';
 import { decisive } from '../decision/message.ts';
 
-/** The draft whose syntax these headers have: "RateLimit header fields for HTTP". */
-export const RATE_LIMIT_DRAFT = 'draft-ietf-httpapi-ratelimit-headers-10';
-
-/** `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps. */
+/**
+ * `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps.
+ * The syntax is that of draft-ietf-httpapi-ratelimit-headers-10; no other place depends on it.
+ */
 export function rateLimitHeaders({ at, decision, outcome, plan }: Answer): Record<string, string> {
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
   const rules = new Map(
