@@ -8,7 +8,7 @@ import { projectRoot } from './lib/root.mjs';
 
 /** @typedef {import('./lib/progress.mjs').Log} Log */
 
-const OLDEST_NODE = [20, 12];
+const OLDEST_NODE = [20, 15];
 
 /**
  * Installs the dependencies of package-lock.json when they are missing or older than it. Uses nothing but Node itself.

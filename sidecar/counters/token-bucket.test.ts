@@ -87,6 +87,12 @@ describe('the wait', () => {
   });
 });
 
+test('the wait for the last drop of a token that takes a century is that drop’s', () => {
+  const century = { amount: 1, per_seconds: 3_155_760_000, mode: 'continuous' } as const;
+  const state = refill(charged(1), century, START + 3_155_760_000_000 - 5);
+  expect(refillTime(state, century, START + 3_155_760_000_000 - 5, 1)).toBe(5);
+});
+
 describe('giving back', () => {
   test('all of it, where nothing was refilled', () => {
     const before = charged(3);

@@ -75,7 +75,8 @@ export function refillTime(state: BucketState, rule: Rule, now: number, amount: 
     const intervals = Math.ceil(amount / rule.amount);
     return Math.min(MAX_WAIT_MS, Math.max(0, state.at - now + intervals * period));
   }
-  if ((amount / rule.amount) * period > 2 * MAX_WAIT_MS) return MAX_WAIT_MS;
+  // One token less, because the rest may be worth nearly one.
+  if (((amount - 1) / rule.amount) * period > 2 * MAX_WAIT_MS) return MAX_WAIT_MS;
   const { quotient, remainder } = mulDiv(amount, period, rule.amount);
   const exact = quotient + Math.ceil((remainder - state.rest) / rule.amount);
   return Math.min(MAX_WAIT_MS, ahead + Math.max(1, exact));

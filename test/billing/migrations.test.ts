@@ -1,4 +1,5 @@
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
 import postgres from 'postgres';
@@ -7,6 +8,7 @@ import { type Database, openDatabase } from '../../billing-worker/database/open.
 import { packageRoot } from '../../runtime/package-root.ts';
 import { deadLetters, usageEvents, usageRollups } from '../../schemas/tables.ts';
 import { Child } from '../helpers/child.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
@@ -78,6 +80,23 @@ describe('migrating a server', () => {
     expect(opened).toBe(false);
     await first.end();
     await second;
+  });
+
+  test('a server that is not there yet is waited for', async () => {
+    const { drop, url } = await createDatabase();
+    atTestEnd(drop);
+    const late = new URL(url);
+    late.port = String(await freePort());
+    const opening = open(late.href);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const server = createServer((client) => {
+      const upstream = connect(Number(new URL(url).port), '127.0.0.1');
+      client.pipe(upstream).pipe(client);
+      for (const socket of [client, upstream]) socket.on('error', () => {});
+    }).listen(Number(late.port), '127.0.0.1');
+    atTestEnd(() => server.close());
+    const { sql } = await opening;
+    expect([...(await sql`select * from usage_events`)]).toEqual([]);
   });
 
   test('a wrong password or name ends the start at once, with what the server says', async () => {

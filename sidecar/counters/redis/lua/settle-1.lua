@@ -40,7 +40,7 @@ local rules, changes, events = {}, {}, {}
 
 -- The signed change of one charge, nil if this report does not touch it.
 local function change_of(limit)
-  if kind == 'void' then return -whole(limit.cost) end
+  if kind == 'void' then return 0 - whole(limit.cost) end
   if not limit.settles or actual[limit.unit] == nil then return nil end
   local used = whole(actual[limit.unit])
   if not used then error('the amount of ' .. limit.unit .. ' is not a whole number', 0) end

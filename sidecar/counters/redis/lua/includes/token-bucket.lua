@@ -39,7 +39,7 @@ local function refill_time(state, rule, now, amount)
   if rule.interval then
     return math.min(MAX_WAIT_MS, math.max(0, state.at - now + math.ceil(amount / rule.amount) * rule.period))
   end
-  if (amount / rule.amount) * rule.period > 2 * MAX_WAIT_MS then return MAX_WAIT_MS end
+  if ((amount - 1) / rule.amount) * rule.period > 2 * MAX_WAIT_MS then return MAX_WAIT_MS end
   local quotient, remainder = mul_div(amount, rule.period, rule.amount)
   local exact = quotient + math.ceil((remainder - state.rest) / rule.amount)
   return math.min(MAX_WAIT_MS, ahead + math.max(1, exact))
