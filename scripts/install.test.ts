@@ -10,10 +10,10 @@ import { loadScript } from '../test/setup/scripts.ts';
 const { checkNode, ensureDependencies } = await loadScript('install.mjs');
 
 test('refuses a Node that is too old', () => {
-  for (const version of ['18.20.4', '20.11.1']) {
-    expect(() => checkNode(version)).toThrow(`Node 20.12 or later is needed; this is Node ${version}`);
+  for (const version of ['18.20.4', '20.14.0']) {
+    expect(() => checkNode(version)).toThrow(`Node 20.15 or later is needed; this is Node ${version}`);
   }
-  for (const version of ['20.12.0', '20.20.2', '22.0.0', '24.1.0']) expect(() => checkNode(version)).not.toThrow();
+  for (const version of ['20.15.0', '20.20.2', '22.0.0', '24.1.0']) expect(() => checkNode(version)).not.toThrow();
 });
 
 /** A project whose one dependency lies in a folder of it, so that npm needs no network. */
