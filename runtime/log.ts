@@ -9,5 +9,7 @@ export type Log = Logger;
  */
 export function createLog(level: string, { terminal = false } = {}): Log {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  return terminal ? pino(options, pretty({ translateTime: 'HH:MM:ss' })) : pino(options, pino.destination({ fd: 1, sync: true }));
+  return terminal
+    ? pino(options, pretty({ translateTime: 'HH:MM:ss' }))
+    : pino(options, pino.destination({ fd: 1, sync: true }));
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { amountSchema, MAX_REFILL } from './amounts.ts';
 import { reasonSchema } from './reasons.ts';
+import { isTimeZone } from './time-zone.ts';
 
 /**
  * What the two entrypoints of a metered package take and give. The shapes are strict: a policy that misspells a key
@@ -24,22 +25,45 @@ const refillSchema = z.strictObject({
   mode: z.enum(['continuous', 'interval']),
 });
 
-/** One counter and its rule. `id` names the counter within its subject. */
-const limitSchema = z.strictObject({
+const windowSchema = z.strictObject({
+  period: z.enum(['day', 'week', 'month']),
+  /** Local time at which the period begins. A time that the day's clocks skip is the first instant after it. */
+  reset_time: z
+    .string()
+    .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+    .default('00:00'),
+  /** Day of the month, or ISO weekday, on which the period begins. A month without that day: its last one. */
+  reset_day: z.int().min(1).max(31).default(1),
+  timezone: z
+    .string()
+    .refine(isTimeZone, { error: 'must be an IANA time zone, such as "Europe/Berlin"' })
+    .default('UTC'),
+  /** What is left at a reset is added to the next period, `max` at most. */
+  rollover: z.strictObject({ max: amountSchema }).optional(),
+});
+
+const common = {
   id: name,
   subject: z.strictObject({ type: name, id: name }),
-  unit: z.enum(['tokens', 'requests', 'usd']),
-  kind: z.literal('token_bucket'),
+  unit: z.enum(['tokens', 'requests', 'usd', 'concurrent']),
   capacity: amountSchema,
   cost: amountSchema,
   /** `true`: the cost is an estimate that `POST /v1/usage` corrects. `false`: final. */
   settles: z.boolean().default(false),
   /** `true`: what this limit takes is what the tenant is billed for, as tokens at the plan's price per token. */
   billed: z.boolean().default(false),
-  refill: refillSchema,
   /** `deny`: no room refuses the whole request. `flag`: taken anyway, and the decision is told. */
   on_exceed: z.enum(['deny', 'flag']).default('deny'),
-});
+};
+
+/** One counter and its rule. `id` names the counter within its subject. */
+const limitSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ ...common, kind: z.literal('token_bucket'), refill: refillSchema }),
+  /** Counts within periods of the calendar. */
+  z.strictObject({ ...common, kind: z.literal('window'), window: windowSchema }),
+  /** Counts what is in flight: held from the decision until it is settled, voided or expired. */
+  z.strictObject({ ...common, kind: z.literal('concurrency') }),
+]);
 
 const candidateSchema = z.strictObject({
   model: name,
@@ -91,6 +115,9 @@ export const decisionSchema = z.strictObject({
 });
 
 export type Limit = z.infer<typeof limitSchema>;
+export type TokenBucket = Extract<Limit, { kind: 'token_bucket' }>;
+export type Concurrency = Extract<Limit, { kind: 'concurrency' }>;
+export type CalendarWindow = Extract<Limit, { kind: 'window' }>;
 export type Candidate = z.infer<typeof candidateSchema>;
 export type Plan = z.infer<typeof planSchema>;
 export type Decision = z.infer<typeof decisionSchema>;

@@ -5,15 +5,7 @@ import { reasonSchema } from './reasons.ts';
 /** The version that this code writes. A reader sends a newer one to the dead letters and reads every older one. */
 export const USAGE_EVENT_VERSION = 1;
 
-const usageEventTypeSchema = z.enum([
-  'consumed',
-  'reserved',
-  'settled',
-  'voided',
-  'expired',
-  'adjusted',
-  'denied',
-]);
+const usageEventTypeSchema = z.enum(['consumed', 'reserved', 'settled', 'voided', 'expired', 'adjusted', 'denied']);
 
 /** PostgreSQL's text cannot hold NUL: such an event would poison its whole batch. */
 const text = z.string().refine((value) => !value.includes('\u0000'), { error: 'must not contain NUL' });

@@ -1,18 +1,10 @@
 import { z } from 'zod';
 import { amountSchema, decimalSchema } from '../amounts.ts';
+import { isTimeZone } from '../time-zone.ts';
 
 const timezone = z.string().refine(isTimeZone, {
   error: 'must be a known time zone, an IANA name such as "Europe/Berlin"',
 });
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** When a tenant's billing cycle begins: on `anchor_day` of each month (29–31: its last day), or ISO weekday 1–7. */
 const billingCycleSchema = z.discriminatedUnion('period', [

@@ -30,3 +30,9 @@ export function partitionKeys(partition: number): PartitionKeys {
     request: (tenantId, requestId) => `${prefix}q:${encodeName(tenantId)}:${encodeName(requestId)}`,
   };
 }
+
+/**
+ * The field of a limit's counter in its subject's hash. The kind is part of it: a limit that becomes one of another
+ * kind begins anew, and never reads a counter that was kept for something else.
+ */
+export const counterField = ({ id, kind }: Pick<Limit, 'id' | 'kind'>): string => `${kind[0]}:${encodeName(id)}`;

@@ -1,5 +1,5 @@
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
-import type { Limit } from '../../schemas/policy-io.ts';
+import type { TokenBucket } from '../../schemas/policy-io.ts';
 import { mulDiv } from './mul-div.ts';
 
 /**
@@ -31,7 +31,7 @@ export interface Charge {
 /** Ten years: no wait is said to be longer. */
 export const MAX_WAIT_MS = 315_360_000_000;
 
-type Rule = Limit['refill'];
+type Rule = TokenBucket['refill'];
 
 export const fullBucket = (now: number): BucketState => ({ used: 0, at: now, rest: 0, since: now, refilled: 0 });
 

@@ -1,4 +1,5 @@
 import type { Decision, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
+import { windowSeconds } from './window-seconds.ts';
 
 const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time)\}/g;
 
@@ -48,6 +49,6 @@ function value(name: string, limit: LimitOutcome, plan: Plan): string {
 
 function period(limit: LimitOutcome, plan: Plan): string {
   const rule = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].find(({ id }) => id === limit.id);
-  const seconds = rule?.refill.per_seconds ?? 0;
-  return PERIODS[seconds] ?? `${seconds}-second`;
+  const seconds = rule && windowSeconds(rule);
+  return seconds === undefined ? 'concurrent' : (PERIODS[seconds] ?? `${seconds}-second`);
 }

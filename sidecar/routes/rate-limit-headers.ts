@@ -1,6 +1,7 @@
 import type { Limit, LimitOutcome } from '../../schemas/policy-io.ts';
 import type { Answer } from '../decision/answer.ts';
 import { decisive } from '../decision/message.ts';
+import { windowSeconds } from '../decision/window-seconds.ts';
 
 /**
  * `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps.
@@ -21,8 +22,10 @@ export function rateLimitHeaders({ at, decision, outcome, plan }: Answer): Recor
   };
 }
 
-const policyItem = (limit: LimitOutcome, rule: Limit | undefined) =>
-  `${quoted(limit.id)};q=${limit.capacity}${rule ? `;w=${rule.refill.per_seconds}` : ''}`;
+function policyItem(limit: LimitOutcome, rule: Limit | undefined): string {
+  const seconds = rule && windowSeconds(rule);
+  return `${quoted(limit.id)};q=${limit.capacity}${seconds === undefined ? '' : `;w=${seconds}`}`;
+}
 
 const limitItem = (limit: LimitOutcome, at: number) =>
   `${quoted(limit.id)};r=${limit.remaining};t=${Math.max(0, seconds(limit.reset_at - at))}`;

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import { describeAmounts } from './amounts.suite.ts';
 import { describeCandidates } from './candidates.suite.ts';
+import { describeConcurrency } from './concurrency.suite.ts';
 import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeSettle } from './settle.suite.ts';
 import { describeTake } from './take.suite.ts';
 import { describeTime } from './time.suite.ts';
+import { describeWindows } from './window.suite.ts';
 import { type OpenStore, Workbench } from './workbench.ts';
 
 export interface StoreTraits {
@@ -36,6 +38,9 @@ export function describeCounterStore(name: string, open: OpenStore, { settableCl
     describeSettle(bench);
     describeAmounts(bench);
     describeNames(bench);
-    if (settableClock) describeTime(bench);
+    describeConcurrency(bench);
+    if (!settableClock) return;
+    describeTime(bench);
+    describeWindows(bench);
   });
 }

@@ -3,6 +3,7 @@ import { Registry } from 'prom-client';
 import { createClient } from 'redis';
 import { afterAll, beforeAll } from 'vitest';
 import { openRedisStream } from '../../billing-worker/stream/redis.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { connectRedis } from '../../sidecar/counters/redis/connection.ts';
 import { loadScripts } from '../../sidecar/counters/redis/scripts.ts';
 import { RedisStore } from '../../sidecar/counters/redis/store.ts';
@@ -28,11 +29,11 @@ beforeAll(async () => {
 
 afterAll(() => redis?.stop());
 
-async function open(replace: Record<string, string>) {
+async function open(replace: Record<string, string>, clock: Clock = systemClock) {
   const control = await createClient({ url: redis.url }).connect();
   await control.flushAll();
   const connection = await connectRedis(redis.url, TIMEOUT_MS, log);
-  const store = new RedisStore(connection, loadScripts(replace));
+  const store = new RedisStore(connection, loadScripts(replace), clock);
   const registry = new Registry();
   const stream = await openRedisStream({ url: redis.url, key: 'ocr:{p0}:usage', consumer: 'test', registry, log });
   const close = async () => {

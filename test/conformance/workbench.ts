@@ -1,5 +1,13 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { Limit, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
+import type {
+  CalendarWindow,
+  Concurrency,
+  Limit,
+  LimitOutcome,
+  Outcome,
+  Plan,
+  TokenBucket,
+} from '../../schemas/policy-io.ts';
 import { planSchema } from '../../schemas/policy-io.ts';
 import { type UsageEvent, usageEventSchema } from '../../schemas/usage-event.ts';
 import type { UsageStream } from '../../schemas/usage-stream.ts';
@@ -22,21 +30,46 @@ export interface OpenedStore {
 
 export type OpenStore = () => Promise<OpenedStore>;
 
-type LimitGiven = Partial<Omit<Limit, 'refill'>> & { refill?: Partial<Limit['refill']> };
+type LimitGiven = Partial<Omit<TokenBucket, 'refill'>> & { refill?: Partial<TokenBucket['refill']> };
 
-/** A limit with whatever the test does not care about filled in: ten tokens, refilled once a day. */
-export const limit = ({ refill, ...given }: LimitGiven = {}): Limit => ({
-  id: 'bucket',
+const common = {
   subject: { type: 'tenant', id: 'self' },
   unit: 'tokens',
-  kind: 'token_bucket',
   capacity: 10,
   cost: 1,
   settles: false,
   billed: false,
   on_exceed: 'deny',
+} as const;
+
+/** A bucket with whatever the test does not care about filled in: ten tokens, refilled once a day. */
+export const limit = ({ refill, ...given }: LimitGiven = {}): TokenBucket => ({
+  ...common,
+  id: 'bucket',
+  kind: 'token_bucket',
   ...given,
   refill: { amount: 10, per_seconds: 86_400, mode: 'interval', ...refill },
+});
+
+type WindowGiven = Partial<Omit<CalendarWindow, 'window'>> & { window?: Partial<CalendarWindow['window']> };
+
+/** A window with whatever the test does not care about filled in: ten tokens a day, from midnight UTC. */
+export const calendarWindow = ({ window, ...given }: WindowGiven = {}): CalendarWindow => ({
+  ...common,
+  id: 'window',
+  kind: 'window',
+  ...given,
+  window: { period: 'day', reset_time: '00:00', reset_day: 1, timezone: 'UTC', ...window },
+});
+
+/** Two calls in flight, unless the test says otherwise. */
+export const inFlight = (given: Partial<Concurrency> = {}): Concurrency => ({
+  ...common,
+  id: 'in flight',
+  kind: 'concurrency',
+  unit: 'concurrent',
+  capacity: 2,
+  ...given,
 });
 
 export const plan = (...limits: Limit[]): Plan => ({ limits, candidates: [], raw_counters: true });

@@ -127,9 +127,10 @@ describe('the plan', () => {
     [MAX_AMOUNT, MAX_REFILL],
   ])('is valid for the capacity %i', async (capacity, amount) => {
     const on = await withTenants({ tenants: { acme: { capacity, refill: 'weekly' } } });
-    const { refill, ...rest } = limit({ tenant_id: 'acme' }, on);
-    expect(rest.capacity).toBe(capacity);
-    expect(refill).toEqual({ amount, per_seconds: 604_800, mode: 'interval' });
+    expect(limit({ tenant_id: 'acme' }, on)).toMatchObject({
+      capacity,
+      refill: { amount, per_seconds: 604_800, mode: 'interval' },
+    });
   });
 
   test('is undefined without configuration, which the sidecar answers with a denial', async () => {

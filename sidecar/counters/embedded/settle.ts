@@ -1,6 +1,6 @@
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import { CountersUnavailable, RECORD_TTL_MS, type SettleRequest, type SettleResult } from '../contract.ts';
-import { type BucketState, charge, giveBack, refill, refillTime } from '../token-bucket.ts';
+import { type CounterState, moved, movedUntil, periodStart } from '../counter.ts';
 import type { Decided, Effect } from './effect.ts';
 import type { Changes, KeptCharge, KeptRecord, State } from './state.ts';
 import { liveRecord } from './take.ts';
@@ -9,8 +9,8 @@ import { usageEvent } from './usage-event.ts';
 interface Move {
   charge: KeptCharge;
   amount: number;
-  before: BucketState;
-  after: BucketState;
+  before: CounterState;
+  after: CounterState;
 }
 
 /** Moves a decision's charges to what was really used, or gives all of it back; once. */
@@ -25,7 +25,9 @@ export function decideSettle(state: State, request: SettleRequest, now: number):
   const changes: Changes = moves.map(({ amount, charge: { id, unit } }) => ({ id, unit, amount }));
   const report = { fingerprint: request.fingerprint, at: now, changes };
   const effect: Effect = {
-    counters: moves.filter(({ after, before }) => after.used !== before.used).map((move) => movedCounter(move, now)),
+    counters: moves
+      .filter(({ after, before }) => after.used !== before.used)
+      .map((move) => movedCounter(state, move, now)),
     record: { ...record, state: kind, report },
     event: [state.lastEntry + 1, settledEvent(kind, record, request, moves, now)],
   };
@@ -53,20 +55,29 @@ function again(
 
 /** What the report does to one charge; nothing if it does not touch it. */
 function moveOf(state: State, given: KeptCharge, request: SettleRequest, now: number): Move[] {
-  const actual = request.kind === 'void' ? 0 : request.actual[given.unit];
-  if (actual === undefined || (request.kind === 'settle' && !given.settles)) return [];
-  if (!Number.isSafeInteger(actual) || actual < 0) {
-    throw new CountersUnavailable(`the amount of ${given.unit} is not a whole number`);
-  }
-  const amount = actual - given.amount;
-  const before = refill(state.counters.get(given.key)?.bucket, given.refill, now);
-  const after = amount < 0 ? giveBack(before, given, -amount, now) : charge(before, amount);
-  return [{ charge: given, amount, before, after }];
+  const amount = changeOf(given, request);
+  if (amount === undefined) return [];
+  return [{ charge: given, amount, ...moved(state.counters.get(given.key)?.state, given, amount, now) }];
 }
 
-function movedCounter({ after, charge: { key, refill: rule } }: Move, now: number) {
-  const counter = { bucket: after, emptyAt: now + refillTime(after, rule, now, after.used) };
-  return [key, after.used === 0 ? null : counter] satisfies NonNullable<Effect['counters']>[number];
+/** What was in flight has landed, however the call ended. */
+function changeOf(given: KeptCharge, { actual, kind }: SettleRequest): number | undefined {
+  if (kind === 'void' || given.kind === 'concurrency') return -given.amount;
+  const used = given.unit === 'concurrent' ? undefined : actual[given.unit];
+  if (!given.settles || used === undefined) return undefined;
+  if (Number.isSafeInteger(used) && used >= 0) return used - given.amount;
+  throw new CountersUnavailable(`the amount of ${given.unit} is not a whole number`);
+}
+
+/** A counter that has nothing in use is forgotten, unless what it leaves to its next period is owed. */
+function movedCounter(
+  state: State,
+  { after, charge: given }: Move,
+  now: number,
+): NonNullable<Effect['counters']>[number] {
+  const known = state.counters.get(given.key)?.emptyAt ?? 0;
+  const emptyAt = Math.max(known, movedUntil(after, given, now));
+  return [given.key, after.used === 0 && given.kind === 'token_bucket' ? null : { state: after, emptyAt }];
 }
 
 function settledEvent(
@@ -91,7 +102,7 @@ function settledEvent(
       amount,
       before: before.used,
       after: after.used,
-      period_start: after.at,
+      period_start: periodStart(after),
     })),
     outcome: { granted: true, reason: 'ok' },
     decided_at: record.decidedAt,

@@ -1,24 +1,22 @@
 import type { Limit, Outcome } from '../../../schemas/policy-io.ts';
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
-import type { Actual, DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
-import type { BucketState, Charge } from '../token-bucket.ts';
+import type { DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
+import type { CounterState, KindOfCharge } from '../counter.ts';
 
-/** One counter. A full bucket has none. */
+/** One counter. One that is empty is not there. */
 export interface Counter {
-  bucket: BucketState;
-  /** Epoch milliseconds from which the bucket can only be full: the counter is dropped then. */
+  state: CounterState;
+  /** Epoch milliseconds from which it means nothing any more: it is dropped then. */
   emptyAt: number;
 }
 
 /** What one limit of a grant was charged, with all that giving it back needs. */
-export interface KeptCharge extends Charge {
+export interface KeptCharge extends KindOfCharge {
   key: string;
   id: string;
-  kind: Limit['kind'];
-  unit: keyof Actual;
+  unit: Limit['unit'];
   billed: boolean;
   settles: boolean;
-  refill: Limit['refill'];
 }
 
 /** What is kept of a grant: also its receipt, as JSON. */

@@ -2,9 +2,19 @@ import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
 import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
 import { type Choice, choose } from '../choose.ts';
 import { CountersUnavailable, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
-import { encodeName, partitionKeys } from '../keys.ts';
+import {
+  type CounterState,
+  capacityOf,
+  charged,
+  chargeOn,
+  forgottenAt,
+  periodStart,
+  resetAt,
+  retryAfter,
+  standing,
+} from '../counter.ts';
+import { counterField, partitionKeys } from '../keys.ts';
 import { limitOutcome } from '../outcome.ts';
-import { type BucketState, charge, refill, refillTime } from '../token-bucket.ts';
 import type { Decided, Effect } from './effect.ts';
 import type { KeptCharge, KeptRecord, State } from './state.ts';
 import { deniedEvent, usageEvent } from './usage-event.ts';
@@ -15,8 +25,7 @@ const KEYS = partitionKeys(0);
 interface View {
   limit: Limit;
   key: string;
-  bucket: BucketState;
-  room: boolean;
+  counter: CounterState;
   granted: boolean;
 }
 
@@ -63,37 +72,38 @@ function look(state: State, plan: Plan, tenantId: string, now: number): Looked {
 
 function viewOf(state: State, limit: Limit, tenantId: string, now: number): View {
   checkAmounts(limit);
-  const key = `${KEYS.subject(tenantId, limit.subject)}:${encodeName(limit.id)}`;
-  const bucket = refill(state.counters.get(key)?.bucket, limit.refill, now);
-  const room = bucket.used + limit.cost <= limit.capacity;
-  return { limit, key, bucket, room, granted: room || limit.on_exceed === 'flag' };
+  const key = `${KEYS.subject(tenantId, limit.subject)}:${counterField(limit)}`;
+  const counter = standing(state.counters.get(key)?.state, limit, now);
+  const room = limit.cost <= capacityOf(counter, limit) - counter.used;
+  return { limit, key, counter, granted: room || limit.on_exceed === 'flag' };
 }
 
 /** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
-function checkAmounts({ capacity, cost, id, refill: rule }: Limit): void {
+function checkAmounts(limit: Limit): void {
   const whole = (amount: number, least: number) => Number.isSafeInteger(amount) && amount >= least;
-  if (whole(capacity, 0) && whole(cost, 0) && whole(rule.amount, 1) && whole(rule.per_seconds, 1)) return;
-  throw new CountersUnavailable(`limit ${id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
+  const rates = limit.kind === 'token_bucket' ? [limit.refill.amount, limit.refill.per_seconds] : [];
+  if (whole(limit.capacity, 0) && whole(limit.cost, 0) && rates.every((rate) => whole(rate, 1))) return;
+  throw new CountersUnavailable(`limit ${limit.id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
 }
 
-const afterTake = ({ bucket, limit }: View, granted: boolean) => (granted ? charge(bucket, limit.cost) : bucket);
+const afterTake = ({ counter, limit }: View, granted: boolean) => (granted ? charged(counter, limit.cost) : counter);
 
 function outcomeOf({ candidate, granted, views }: Looked, now: number): Outcome {
   const limits = views.map((view) => viewOutcome(view, afterTake(view, granted), now));
   return { granted, candidate: candidate?.model ?? null, limits };
 }
 
-function viewOutcome({ bucket, granted, limit, room }: View, after: BucketState, now: number): LimitOutcome {
-  // Not used + cost − capacity: the sum may be above 2^53, and is rounded then.
-  const missing = limit.cost - (limit.capacity - bucket.used);
-  const wait = limit.cost > limit.capacity ? null : refillTime(bucket, limit.refill, now, missing);
-  return limitOutcome(limit, {
-    granted,
-    before: bucket.used,
-    used: after.used,
-    resetAt: now + refillTime(after, limit.refill, now, after.used),
-    retryAfterMs: room ? 0 : wait,
-  });
+function viewOutcome({ counter, granted, limit }: View, after: CounterState, now: number): LimitOutcome {
+  return limitOutcome(
+    { ...limit, capacity: capacityOf(counter, limit) },
+    {
+      granted,
+      before: counter.used,
+      used: after.used,
+      resetAt: resetAt(after, limit, now),
+      retryAfterMs: retryAfter(counter, limit, now),
+    },
+  );
 }
 
 function refuse(state: State, request: TakeRequest, looked: Looked, now: number): Decided<TakeResult> {
@@ -122,14 +132,17 @@ function grant(
 }
 
 function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
-  const bucket = afterTake(view, true);
-  return [view.key, { bucket, emptyAt: now + refillTime(bucket, view.limit.refill, now, bucket.used) }];
+  const state = afterTake(view, true);
+  return [view.key, { state, emptyAt: forgottenAt(state, view.limit, now) }];
 }
+
+/** Something is still to come: the real usage, or the end of the call. */
+const isOpen = ({ kind, settles }: Limit) => settles || kind === 'concurrency';
 
 function newRecord(request: TakeRequest, requestKey: string | null, looked: Looked, now: number): KeptRecord {
   return {
     decisionId: request.decisionId,
-    state: looked.limits.some(({ settles }) => settles) ? 'reserved' : 'consumed',
+    state: looked.limits.some(isOpen) ? 'reserved' : 'consumed',
     event: request.event,
     outcome: outcomeOf(looked, now),
     charges: looked.views.map(keptCharge),
@@ -140,18 +153,13 @@ function newRecord(request: TakeRequest, requestKey: string | null, looked: Look
   };
 }
 
-const keptCharge = ({ bucket, key, limit }: View): KeptCharge => ({
+const keptCharge = ({ counter, key, limit }: View): KeptCharge => ({
+  ...chargeOn(counter, limit),
   key,
   id: limit.id,
-  kind: limit.kind,
   unit: limit.unit,
   billed: limit.billed,
   settles: limit.settles,
-  refill: limit.refill,
-  amount: limit.cost,
-  before: bucket.used,
-  since: bucket.since,
-  refilled: bucket.refilled,
 });
 
 function takenEvent(record: KeptRecord, views: View[]) {
@@ -162,16 +170,16 @@ function takenEvent(record: KeptRecord, views: View[]) {
     decision_id: record.decisionId,
     limits: views.map((view) => {
       const { id, kind, unit, billed, cost } = view.limit;
-      const { used, at } = afterTake(view, true);
+      const after = afterTake(view, true);
       return {
         id,
         kind,
         unit,
         ...(billed && { billed }),
         amount: cost,
-        before: view.bucket.used,
-        after: used,
-        period_start: at,
+        before: view.counter.used,
+        after: after.used,
+        period_start: periodStart(after),
       };
     }),
     outcome: { granted: true, reason: 'ok' },

@@ -5,7 +5,11 @@ import { limitOutcome } from '../outcome.ts';
 /** What a script replies for one decision: see the header of `lua/take-1.lua`. */
 export type TakeReply = [status: string, ...rest: (string | number)[]];
 
-const FIELDS = 7;
+/** The store's time, if it is in none of the periods that it was told of. */
+export const staleAt = ([status, at]: TakeReply): number | undefined =>
+  status === 'stale_windows' ? Number(at) : undefined;
+
+const FIELDS = 6;
 const HEAD = 4;
 
 export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
@@ -16,6 +20,7 @@ export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
     const { decisionId, decidedAt, outcome, policyRevision } = decodeRecord(String(first));
     return { kind: 'replayed', at: decidedAt, decisionId, outcome, policyRevision };
   }
+  if (status === 'stale_windows') throw new CountersUnavailable('the store’s clock is not where it was a moment ago');
   const at = Number(first);
   const outcome = decodeOutcome(reply, plan, status === 'taken');
   return status === 'taken'
@@ -32,14 +37,20 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
     granted,
     candidate: granted ? (candidate?.model ?? null) : null,
     limits: limits.map((limit, index) => {
-      const [had, before, used, resetAt, retry] = reply.slice(HEAD + index * FIELDS, HEAD + (index + 1) * FIELDS);
-      return limitOutcome(limit, {
-        granted: had === '1',
-        before: Number(before),
-        used: Number(used),
-        resetAt: Number(resetAt),
-        retryAfterMs: retryAfter(retry),
-      });
+      const [had, before, used, capacity, resetAt, retry] = reply.slice(
+        HEAD + index * FIELDS,
+        HEAD + (index + 1) * FIELDS,
+      );
+      return limitOutcome(
+        { ...limit, capacity: Number(capacity) },
+        {
+          granted: had === '1',
+          before: Number(before),
+          used: Number(used),
+          resetAt: Number(resetAt),
+          retryAfterMs: retryAfter(retry),
+        },
+      );
     }),
   };
 }

@@ -1,46 +1,79 @@
 import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { USAGE_EVENT_VERSION } from '../../../schemas/usage-event.ts';
+import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
-import { encodeName, type PartitionKeys } from '../keys.ts';
+import { counterField, type PartitionKeys } from '../keys.ts';
+import { boundsAt } from '../periods.ts';
 
 /** What the scripts are given, as JSON text: see the headers of `lua/*.lua`. */
 
-/** A plan is memoised by its input, so the same object comes again and again: its text is made once. */
-const texts = new WeakMap<Plan, { tenantId: string; text: string }>();
-
-export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys): string {
-  const known = texts.get(plan);
-  if (known?.tenantId === tenantId) return known.text;
-  const limits = (list: Limit[]) => list.map((limit) => encodeLimit(limit, tenantId, keys));
-  const text = JSON.stringify({
-    limits: limits(plan.limits),
-    candidates: plan.candidates.map(({ model, limits: own }) => ({
-      model,
-      json: JSON.stringify(model),
-      limits: limits(own),
-    })),
-  });
-  texts.set(plan, { tenantId, text });
-  return text;
+interface Encoded {
+  tenantId: string;
+  text: string;
+  /** From when until when the bounds of its windows are those around the caller's clock. */
+  from: number;
+  until: number;
 }
 
-function encodeLimit(limit: Limit, tenantId: string, keys: PartitionKeys) {
-  const { id, kind, unit, billed } = limit;
+/** A plan is memoised by its input, so the same object comes again and again: its text is made once for each period. */
+const texts = new WeakMap<Plan, Encoded>();
+
+/** `now` is where in the calendar the store is thought to be, in epoch milliseconds. */
+export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, now: number): string {
+  const known = texts.get(plan);
+  if (known?.tenantId === tenantId && known.from <= now && now < known.until) return known.text;
+  const encoded: Encoded = { tenantId, text: '', from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+  const encode = (limit: Limit) => {
+    if (limit.kind === 'window') {
+      const [, start, next] = boundsAt(limit.window, now);
+      encoded.from = Math.max(encoded.from, start);
+      encoded.until = Math.min(encoded.until, next);
+    }
+    return encodeLimit(limit, tenantId, keys, now);
+  };
+  encoded.text = JSON.stringify({
+    limits: plan.limits.map(encode),
+    candidates: plan.candidates.map(({ model, limits }) => ({
+      model,
+      json: JSON.stringify(model),
+      limits: limits.map(encode),
+    })),
+  });
+  texts.set(plan, encoded);
+  return encoded.text;
+}
+
+function encodeLimit(limit: Limit, tenantId: string, keys: PartitionKeys, now: number) {
+  const { billed, capacity, cost, id, kind, on_exceed, settles, unit } = limit;
   return {
     id,
+    kind: kind[0],
     key: keys.subject(tenantId, limit.subject),
-    field: encodeName(id),
+    field: counterField(limit),
     event: opened({ id, kind, unit, ...(billed && { billed }) }),
     unit,
-    capacity: limit.capacity,
-    cost: limit.cost,
-    amount: limit.refill.amount,
-    period: limit.refill.per_seconds * 1000,
-    interval: limit.refill.mode === 'interval',
-    deny: limit.on_exceed === 'deny',
-    settles: limit.settles,
-    on_exceed: limit.on_exceed,
+    capacity,
+    cost,
+    deny: on_exceed === 'deny',
+    settles,
+    on_exceed,
+    ...rule(limit, now),
   };
+}
+
+function rule(limit: Limit, now: number) {
+  switch (limit.kind) {
+    case 'token_bucket': {
+      const { amount, mode, per_seconds } = limit.refill;
+      return { amount, period: per_seconds * 1000, interval: mode === 'interval' };
+    }
+    case 'window': {
+      const { period, rollover } = limit.window;
+      return { bounds: boundsAt(limit.window, now), usual: USUAL_MS[period], rollover: rollover?.max ?? 0 };
+    }
+    case 'concurrency':
+      return {};
+  }
 }
 
 export function encodeAbout(decisionId: string, { model, ...event }: EventSubject): string {

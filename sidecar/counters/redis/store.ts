@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../../runtime/clock.ts';
 import type { Log } from '../../../runtime/log.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
 import type {
@@ -12,10 +13,16 @@ import type {
 import { CountersUnavailable } from '../contract.ts';
 import { partitionKeys } from '../keys.ts';
 import { type Connection, connectRedis } from './connection.ts';
-import { decodeRecord, decodeTake, type TakeReply } from './decode.ts';
+import { decodeRecord, decodeTake, staleAt, type TakeReply } from './decode.ts';
 import { encodeAbout, encodePlan, members } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
 import { loadScripts, type Scripts } from './scripts.ts';
+
+/** A take, and where in the calendar the store is thought to be. */
+interface Asked {
+  request: TakeRequest;
+  now: number;
+}
 
 /** A single Redis has one partition. */
 const PARTITION = 0;
@@ -25,12 +32,14 @@ export class RedisStore implements CounterStore {
   readonly #connection: Connection;
   readonly #scripts: Scripts;
   readonly #keys = partitionKeys(PARTITION);
-  readonly #takes: GroupCommit<TakeRequest, TakeReply>;
+  readonly #clock: Clock;
+  readonly #takes: GroupCommit<Asked, TakeReply>;
 
-  constructor(connection: Connection, scripts: Scripts) {
+  constructor(connection: Connection, scripts: Scripts, clock: Clock) {
     this.#connection = connection;
     this.#scripts = scripts;
-    this.#takes = new GroupCommit((requests) => this.#takeAll(requests));
+    this.#clock = clock;
+    this.#takes = new GroupCommit((asked) => this.#run('take', asked));
   }
 
   partitionOf(): number {
@@ -38,13 +47,14 @@ export class RedisStore implements CounterStore {
   }
 
   async take(request: TakeRequest): Promise<TakeResult> {
-    return decodeTake(await this.#takes.add(request), request.plan);
+    const ask = (now: number) => this.#takes.add({ request, now });
+    return decodeTake(await this.#inItsPeriod(ask), request.plan);
   }
 
   async peek(plan: Plan, tenantId: string) {
-    const args = ['peek', ...this.#decision({ decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '' })];
-    const [reply] = (await this.#connection.run(this.#scripts.take, [this.#keys.stream], args)) as [TakeReply];
-    const result = decodeTake(reply, plan);
+    const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '' };
+    const ask = async (now: number) => (await this.#run('peek', [{ request, now }]))[0] as TakeReply;
+    const result = decodeTake(await this.#inItsPeriod(ask), plan);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }
@@ -93,14 +103,21 @@ export class RedisStore implements CounterStore {
     return this.#connection.close();
   }
 
-  async #takeAll(requests: TakeRequest[]): Promise<TakeReply[]> {
-    const args = ['take', ...requests.flatMap((request) => this.#decision(request))];
+  /** The store knows no calendar: told of other periods than its own, it says its time and is asked again, once. */
+  async #inItsPeriod(ask: (now: number) => Promise<TakeReply>): Promise<TakeReply> {
+    const reply = await ask(this.#clock.now());
+    const storeTime = staleAt(reply);
+    return storeTime === undefined ? reply : ask(storeTime);
+  }
+
+  async #run(mode: 'take' | 'peek', asked: Asked[]): Promise<TakeReply[]> {
+    const args = [mode, ...asked.flatMap((one) => this.#decision(one))];
     return (await this.#connection.run(this.#scripts.take, [this.#keys.stream], args)) as TakeReply[];
   }
 
-  #decision({ decisionId, event, fingerprint, plan, requestId }: TakeRequest): string[] {
+  #decision({ now, request: { decisionId, event, fingerprint, plan, requestId } }: Asked): string[] {
     return [
-      encodePlan(plan, event.tenant_id, this.#keys),
+      encodePlan(plan, event.tenant_id, this.#keys, now),
       encodeAbout(decisionId, event),
       this.#keys.record(decisionId),
       requestId === undefined ? '' : this.#keys.request(event.tenant_id, requestId),
@@ -111,5 +128,5 @@ export class RedisStore implements CounterStore {
 
 /** Connects to the Redis that the sidecars and the billing worker share. */
 export async function openRedisStore(url: string, timeoutMs: number, log: Log): Promise<CounterStore> {
-  return new RedisStore(await connectRedis(url, timeoutMs, log), loadScripts());
+  return new RedisStore(await connectRedis(url, timeoutMs, log), loadScripts(), systemClock);
 }

@@ -11,6 +11,8 @@
 -- @include whole
 -- @include mul-div
 -- @include token-bucket
+-- @include calendar-window
+-- @include kinds
 -- @include record
 
 local now = text(store_time())

@@ -20,6 +20,8 @@
 -- @include now
 -- @include mul-div
 -- @include token-bucket
+-- @include calendar-window
+-- @include kinds
 -- @include counters
 -- @include record
 
@@ -36,11 +38,11 @@ if record.state == 'settled' or record.state == 'voided' then
 end
 
 local actual = cjson.decode(ARGV[5])
-local rules, changes, events = {}, {}, {}
+local changes, events = {}, {}
 
--- The signed change of one charge, nil if this report does not touch it.
+-- The signed change of one charge, nil if this report does not touch it. What was in flight has landed.
 local function change_of(limit)
-  if kind == 'void' then return 0 - whole(limit.cost) end
+  if kind == 'void' or limit.kind == 'c' then return 0 - whole(limit.cost) end
   if not limit.settles or actual[limit.unit] == nil then return nil end
   local used = whole(actual[limit.unit])
   if not used then error('the amount of ' .. limit.unit .. ' is not a whole number', 0) end
@@ -48,25 +50,25 @@ local function change_of(limit)
 end
 
 local function move(limit, change)
-  local rule = { amount = whole(limit.amount), period = whole(limit.period), interval = limit.interval }
-  local state = refill(read_counter(limit.key, limit.field), rule, now)
+  local rule = { kind = limit.kind }
+  if limit.kind == 't' then
+    rule.amount, rule.period, rule.interval = whole(limit.amount), whole(limit.period), limit.interval
+  end
   local given = {
     amount = whole(limit.cost), before = whole(limit.before), since = whole(limit.since), refilled = whole(limit.refilled),
   }
-  local after = change < 0 and give_back(state, given, -change, now) or charge(state, change)
-  rules[limit.key .. ' ' .. limit.field] = rule
-  return state, after
+  return moved(read_counter(limit.key, limit.field), rule, given, change, now)
 end
 
 local writes = {}
 for _, limit in ipairs(record.limits) do
   local change = change_of(limit)
   if change then
-    local state, after = move(limit, change)
-    if after.used ~= state.used then writes[#writes + 1] = { limit = limit, state = after } end
+    local state, after, forgotten = move(limit, change)
+    if after.used ~= state.used then writes[#writes + 1] = { limit = limit, state = after, forgotten = forgotten } end
     changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change) .. '}'
     events[#events + 1] = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(state.used)
-      .. ',"after":' .. text(after.used) .. ',"period_start":' .. text(after.at) .. '}'
+      .. ',"after":' .. text(after.used) .. ',"period_start":' .. text(period_start(after)) .. '}'
   end
 end
 
@@ -77,12 +79,12 @@ local event = event_json(
   record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
 )
 redis.call('XADD', KEYS[1], '*', 'e', event)
-for _, write in ipairs(writes) do write_counter(write.limit.key, write.limit.field, write.state) end
-flush_counters(rules, now)
+for _, write in ipairs(writes) do write_counter(write.limit.key, write.limit.field, write.state, write.forgotten) end
+flush_counters(now)
 if kept then
   redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
 else
-  redis.call('SET', record_key, cjson.encode(record), 'PX', RECORD_TTL_MS)
+  redis.call('SET', record_key, cjson.encode(record), 'PX', text(RECORD_TTL_MS))
 end
 if kind == 'void' and record.request_key ~= '' then redis.call('DEL', record.request_key) end
 return { done, 0, record.settled_at, record.changes }

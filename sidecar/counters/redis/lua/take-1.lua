@@ -5,36 +5,39 @@
 -- ARGV[1]  `take`, or `peek`: say what a take would come to, write nothing
 -- ARGV[2]… five for each decision:
 --   plan         JSON {limits: [limit], candidates: [{model, limits: [limit]}]}
---                limit = {id, key, field, event, unit, capacity, cost, amount, period, interval, deny, settles, on_exceed}
+--                limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, on_exceed}, and by kind
+--                t {amount, period, interval}, w {bounds, usual, rollover}
 --   about        JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
 --   record key   where the grant is remembered
 --   request key  makes the take idempotent; empty: it is not
 --   fingerprint  tells the same request from another one under the same request key
 --
 -- Returns a reply for each decision, whose first element is
---   taken     then now, candidate (0: none), receipt, and for each limit seven: granted (1, 0), before, used, reset_at,
---             retry_after (-1: never), since, refilled
+--   taken     then now, candidate (0: none), receipt, and for each limit six: granted (1, 0), before, used, capacity,
+--             reset_at, retry_after (-1: never)
 --   refused   then now, 0, '', and the same for the common limits and those of the first candidate
 --   replayed  then the record of the grant
 --   conflict  the request id was granted for another fingerprint
+--   stale_windows  then now, which is in none of the periods that the bounds tell
 --   error     then a message; nothing was written for this decision
 --
 -- @include whole
 -- @include now
 -- @include mul-div
 -- @include token-bucket
+-- @include calendar-window
+-- @include kinds
 -- @include counters
 -- @include record
 
 local peek = ARGV[1] == 'peek'
 local now = store_time()
-local rules = {}
 
 local function check(limit)
   for _, field in ipairs({ 'capacity', 'cost' }) do
     if not is_whole(limit[field]) then error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number', 0) end
   end
-  for _, field in ipairs({ 'amount', 'period' }) do
+  for _, field in ipairs(limit.kind == 't' and { 'amount', 'period' } or {}) do
     if not is_whole(limit[field]) or limit[field] < 1 then
       error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number above 0', 0)
     end
@@ -42,19 +45,14 @@ local function check(limit)
   return limit
 end
 
--- Milliseconds until the cost has room; -1 if it never has.
-local function retry_after(limit, state, room)
-  if room then return 0 end
-  if limit.cost > limit.capacity then return -1 end
-  return refill_time(state, limit, now, limit.cost - (limit.capacity - state.used))
-end
-
 -- What one limit would come to: its state now, and whether its cost has room.
 local function look(limit)
-  local state = refill(read_counter(limit.key, limit.field), check(limit), now)
-  -- As a difference: the sum may be beyond what is exact.
-  local room = limit.cost <= limit.capacity - state.used
-  return { limit = limit, state = state, granted = room or not limit.deny, retry = retry_after(limit, state, room) }
+  local state = standing(read_counter(limit.key, limit.field), check(limit), now)
+  local retry = retry_after(state, limit, now)
+  return {
+    limit = limit, state = state, capacity = capacity_of(state, limit), retry = retry,
+    granted = retry == 0 or not limit.deny,
+  }
 end
 
 local function look_at_all(limits)
@@ -89,14 +87,13 @@ end
 local function reply(status, views, candidate, receipt)
   local out = { status, text(now), candidate, receipt }
   for _, view in ipairs(views) do
-    local limit, state, after = view.limit, view.state, view.after or view.state
+    local after = view.after or view.state
     out[#out + 1] = view.granted and '1' or '0'
-    out[#out + 1] = text(state.used)
+    out[#out + 1] = text(view.state.used)
     out[#out + 1] = text(after.used)
-    out[#out + 1] = text(now + refill_time(after, limit, now, after.used))
+    out[#out + 1] = text(view.capacity)
+    out[#out + 1] = text(reset_at(after, view.limit, now))
     out[#out + 1] = text(view.retry)
-    out[#out + 1] = text(state.since)
-    out[#out + 1] = text(state.refilled)
   end
   return out
 end
@@ -105,7 +102,7 @@ local function event_limits(views)
   local out = {}
   for i, view in ipairs(views) do
     out[i] = view.limit.event .. ',"amount":' .. text(view.limit.cost) .. ',"before":' .. text(view.state.used)
-      .. ',"after":' .. text(view.after.used) .. ',"period_start":' .. text(view.after.at) .. '}'
+      .. ',"after":' .. text(view.after.used) .. ',"period_start":' .. text(period_start(view.after)) .. '}'
   end
   return '[' .. table.concat(out, ',') .. ']'
 end
@@ -125,18 +122,18 @@ local function take(plan, about, record_key, request_key, fingerprint)
     return reply('refused', views, 0, '')
   end
   local chosen = plan.candidates[candidate]
-  local record = new_record(about, views, chosen, request_key, fingerprint, text(now))
+  local record = new_record(about, views, chosen, request_key, fingerprint, now)
   if peek then return reply('taken', views, candidate, '') end
 
   append(about, record.state, event_limits(views), true, chosen)
   local receipt = cjson.encode(record)
-  if record.settles or request_key ~= '' then
-    redis.call('SET', record_key, receipt, 'PX', RECORD_TTL_MS)
-    if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', RECORD_TTL_MS) end
+  if record.state == 'reserved' or request_key ~= '' then
+    redis.call('SET', record_key, receipt, 'PX', text(RECORD_TTL_MS))
+    if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', text(RECORD_TTL_MS)) end
   end
   for _, view in ipairs(views) do
-    rules[view.limit.key .. ' ' .. view.limit.field] = view.limit
-    if view.limit.cost > 0 then write_counter(view.limit.key, view.limit.field, view.after) end
+    local limit, after = view.limit, view.after
+    if limit.cost > 0 then write_counter(limit.key, limit.field, after, forgotten_at(after, limit, now)) end
   end
   return reply('taken', views, candidate, receipt)
 end
@@ -158,9 +155,11 @@ for first = 2, #ARGV, 5 do
   local ok, result = pcall(answer, first)
   if ok then
     replies[#replies + 1] = result
+  elseif result == STALE then
+    replies[#replies + 1] = { 'stale_windows', text(now) }
   else
     replies[#replies + 1] = { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
   end
 end
-flush_counters(rules, now)
+flush_counters(now)
 return replies

@@ -1,5 +1,4 @@
 -- What is remembered of a grant, and the usage events made from it. Amounts are digits: cjson prints 14 of them at most.
-local RECORD_TTL_MS = '86400000'
 
 -- One usage event. `about.event` is the JSON of everything known before the take, without its closing brace.
 local function event_json(about, type, limits, outcome, decided_at, at, candidate, members)
@@ -11,24 +10,32 @@ local function event_json(about, type, limits, outcome, decided_at, at, candidat
     .. ',"decided_at":' .. decided_at .. ',"at":' .. at .. '}'
 end
 
+-- What one limit was charged, with all that moving it later needs.
+local function new_charge(view, now)
+  local limit, state = view.limit, view.state
+  local given = {
+    id = limit.id, kind = limit.kind, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
+    settles = limit.settles, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
+    before = text(state.used), used = text(view.after.used), since = text(state.since or state.start or 0),
+    refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(reset_at(view.after, limit, now)),
+  }
+  if limit.kind == 't' then
+    given.amount, given.period, given.interval = text(limit.amount), text(limit.period), limit.interval
+  end
+  return given
+end
+
+-- Reserved: something is still to come, the real usage or the end of the call.
 local function new_record(about, views, candidate, request_key, fingerprint, now)
-  local limits, settles = {}, false
+  local limits, open = {}, false
   for i, view in ipairs(views) do
-    local limit, state = view.limit, view.state
-    settles = settles or limit.settles
-    limits[i] = {
-      id = limit.id, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
-      settles = limit.settles, on_exceed = limit.on_exceed, interval = limit.interval,
-      capacity = text(limit.capacity), amount = text(limit.amount), period = text(limit.period),
-      cost = text(limit.cost), retry = text(view.retry), before = text(state.used), used = text(view.after.used),
-      since = text(state.since), refilled = text(state.refilled),
-      reset_at = text(tonumber(now) + refill_time(view.after, limit, tonumber(now), view.after.used)),
-    }
+    limits[i] = new_charge(view, now)
+    open = open or view.limit.settles or view.limit.kind == 'c'
   end
   return {
-    v = 1, state = settles and 'reserved' or 'consumed', settles = settles, about = about,
+    v = 1, state = open and 'reserved' or 'consumed', about = about,
     candidate = candidate and { model = candidate.model, json = candidate.json } or nil,
-    limits = limits, request_key = request_key, fingerprint = fingerprint, decided_at = now,
+    limits = limits, request_key = request_key, fingerprint = fingerprint, decided_at = text(now),
   }
 end
 

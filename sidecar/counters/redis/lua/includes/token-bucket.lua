@@ -45,11 +45,12 @@ local function refill_time(state, rule, now, amount)
   return math.min(MAX_WAIT_MS, ahead + math.max(1, exact))
 end
 
+-- Of a counter of any kind.
 local function charge(state, amount)
-  return {
-    used = math.min(MAX_AMOUNT, state.used + amount),
-    at = state.at, rest = state.rest, since = state.since, refilled = state.refilled,
-  }
+  local after = {}
+  for name, value in pairs(state) do after[name] = value end
+  after.used = math.min(MAX_AMOUNT, state.used + amount)
+  return after
 end
 
 local function give_back(state, given, amount, now)
