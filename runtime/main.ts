@@ -10,6 +10,8 @@ export interface Process {
   closers: Closers;
   /** Says something to the person who started it, beside the log. */
   print(text: string): void;
+  /** Ends a process that runs, as a wrong configuration ends one that starts. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -19,15 +21,27 @@ export interface Process {
 export async function runMain(start: (context: Process) => Promise<void>): Promise<void> {
   const closers = new Closers();
   const exit = (code: number) => process.exit(code);
+  let failed = false;
+  const fail = async (what: string, error: unknown) => {
+    if (failed) return;
+    failed = true;
+    process.stderr.write(`${what}:\n${explain(error)}\n`);
+    await closers.closeAll().catch(() => {});
+    exit(1);
+  };
   try {
     const environment = processEnvironment();
     const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
     closeOnSignals(closers, log, exit);
-    await start({ environment, log, closers, print: (text) => process.stdout.write(`${text}\n`) });
+    await start({
+      environment,
+      log,
+      closers,
+      print: (text) => process.stdout.write(`${text}\n`),
+      fail: (error) => void fail('cannot go on', error),
+    });
   } catch (error) {
-    process.stderr.write(`cannot start:\n${explain(error)}\n`);
-    await closers.closeAll().catch(() => {});
-    exit(1);
+    await fail('cannot start', error);
   }
 }
 

@@ -5,7 +5,8 @@ import { openUsageStream } from '../billing-worker/stream/open.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
 import type { CounterStore } from '../sidecar/counters/contract.ts';
 import { createEmbeddedStore } from '../sidecar/counters/embedded/open.ts';
-import { openRedisStore } from '../sidecar/counters/redis/store.ts';
+import { openRedisCounters } from '../sidecar/counters/redis/open.ts';
+import { counterSettings } from '../sidecar/counters/settings.ts';
 import { serveSidecar } from '../sidecar/serve.ts';
 import { keptAdminToken } from './admin-token.ts';
 import { systemClock } from './clock.ts';
@@ -37,13 +38,15 @@ await runMain(async (process) => {
 });
 
 async function openCounters(
-  { environment, log }: Process,
+  process: Process,
   registry: Registry,
 ): Promise<{ store: CounterStore; stream: UsageStream }> {
-  const { DATA_DIR, REDIS_URL, STORE_TIMEOUT_MS } = environment;
-  if (!REDIS_URL) return createEmbeddedStore({ dataDir: DATA_DIR, clock: systemClock, log });
+  const { environment, log } = process;
+  const { DATA_DIR, REDIS_URL } = environment;
+  if (!REDIS_URL)
+    return createEmbeddedStore({ dataDir: DATA_DIR, clock: systemClock, log, settings: counterSettings(environment) });
   return {
-    store: await openRedisStore(REDIS_URL, STORE_TIMEOUT_MS, log),
+    store: await openRedisCounters(REDIS_URL, process),
     stream: await openUsageStream(REDIS_URL, environment, registry, log),
   };
 }

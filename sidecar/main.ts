@@ -1,11 +1,11 @@
 import { ConfigError } from '../runtime/config/config-error.ts';
 import { loadConfig } from '../runtime/config/files.ts';
 import { runMain } from '../runtime/main.ts';
-import { openRedisStore } from './counters/redis/store.ts';
+import { openRedisCounters } from './counters/redis/open.ts';
 import { serveSidecar } from './serve.ts';
 
 await runMain(async (process) => {
-  const { CONFIG_DIR, REDIS_URL, STORE_TIMEOUT_MS } = process.environment;
+  const { CONFIG_DIR, REDIS_URL } = process.environment;
   if (!REDIS_URL) {
     throw new ConfigError([
       'environment: REDIS_URL must be set, because the sidecar alone shares its counters with a billing worker; ' +
@@ -13,7 +13,7 @@ await runMain(async (process) => {
     ]);
   }
   const config = loadConfig(CONFIG_DIR);
-  const store = await openRedisStore(REDIS_URL, STORE_TIMEOUT_MS, process.log);
+  const store = await openRedisCounters(REDIS_URL, process);
   process.closers.add('counters', () => store.close());
   await serveSidecar(process, config, store);
 });

@@ -9,6 +9,7 @@ import type { Closers } from '../runtime/shutdown.ts';
 import { createApp } from './app.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { Decider } from './decision/decide.ts';
+import { Expiry } from './decision/expiry.ts';
 import { Revocations } from './decision/revocations.ts';
 import { DecisionMetrics } from './metrics.ts';
 import { BundleError, readBundle } from './policy/bundle.ts';
@@ -31,6 +32,9 @@ export async function createSidecar({ clock, closers, config, environment, log, 
 
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
+  const expiry = new Expiry(store, log);
+  expiry.start();
+  closers.add('expiry', () => expiry.stop());
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   if (!environment.OPA_TOKEN) log.warn('OPA_TOKEN is not set: everyone on this machine may ask for decisions');

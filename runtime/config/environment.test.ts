@@ -32,11 +32,18 @@ test('tokens are separated by commas', () => {
   expect(readEnvironment({ OPA_TOKEN: 'new, old' }).OPA_TOKEN).toEqual(['new', 'old']);
 });
 
+test('a flag is 1 or 0', () => {
+  expect(readEnvironment({}).ALLOW_VOLATILE_STORE).toBe(false);
+  expect(readEnvironment({ ALLOW_VOLATILE_STORE: '0' }).ALLOW_VOLATILE_STORE).toBe(false);
+  expect(readEnvironment({ ALLOW_VOLATILE_STORE: '1' }).ALLOW_VOLATILE_STORE).toBe(true);
+});
+
 describe('is refused, with the variable and what would be right', () => {
   test.each([
     ['PORT', '70000', 'a TCP port from 0 to 65535'],
     ['STORE_TIMEOUT_MS', '1.5', 'milliseconds'],
     ['MAX_BODY_BYTES', '1e6', 'bytes'],
+    ['ALLOW_VOLATILE_STORE', 'yes', '1 or 0'],
     ['REDIS_URL', 'localhost:6379', 'redis://'],
     ['DATABASE_URL', 'mysql://x', 'postgres://'],
     ['LOG_LEVEL', 'loud', 'trace, debug, info'],

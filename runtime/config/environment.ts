@@ -25,6 +25,8 @@ const tokens = z
   .transform((value) => value.split(',').map((token) => token.trim()))
   .pipe(z.array(text('one or more tokens, separated by commas, none of them empty')));
 
+const flag = z.enum(['0', '1'], { error: 'must be 1 or 0' }).transform((value) => value === '1');
+
 const port = whole(0, 65_535, 'a TCP port');
 
 /** Every variable there is, each with its default. `.env.example` lists the same; a test holds the two together. */
@@ -39,7 +41,9 @@ export const environmentSchema = z.object({
   REDIS_URL: url('redis:', 'rediss:').optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
+  RESERVATION_TTL_S: whole(1, 86_400, 'seconds').default(900),
   STORE_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
+  ALLOW_VOLATILE_STORE: flag.default(false),
   POLICY_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   MAX_BODY_BYTES: whole(1, 1_073_741_824, 'bytes').default(1_048_576),
   LOG_LEVEL: z

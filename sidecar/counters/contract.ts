@@ -1,6 +1,12 @@
 import type { Outcome, Plan } from '../../schemas/policy-io.ts';
 import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
 
+/** What every store is told of how to count. */
+export interface CounterSettings {
+  /** How long a reservation may stay unsettled before it expires. */
+  reservationTtlMs: number;
+}
+
 /** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */
 export const RECORD_TTL_MS = 24 * 60 * 60 * 1000;
 
@@ -110,6 +116,11 @@ export interface CounterStore {
   /** What `take` would come to now. Takes nothing, leaves no event. */
   peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }>;
   settle(request: SettleRequest): Promise<SettleResult>;
+  /**
+   * Marks up to `limit` reservations that nobody settled in time as expired, each once: the estimate stands, and what was
+   * in flight is no longer counted. Resolves with how many there were.
+   */
+  expire(limit: number): Promise<number>;
   record(decisionId: string): Promise<DecisionRecord | undefined>;
   /** Appends a `denied` event. */
   deny(denial: Denial): Promise<void>;

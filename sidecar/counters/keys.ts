@@ -14,6 +14,8 @@ export const encodeName = (name: string): string => encodeURIComponent(name);
  */
 export interface PartitionKeys {
   stream: string;
+  /** Reservations that are neither settled, voided nor expired, by when they expire. */
+  open: string;
   /** All counters of one subject in one hash, a field per limit: read and written in one call. */
   subject(tenantId: string, subject: Limit['subject']): string;
   record(decisionId: string): string;
@@ -24,6 +26,7 @@ export function partitionKeys(partition: number): PartitionKeys {
   const prefix = `ocr:{p${partition}}:`;
   return {
     stream: usageStreamKey(partition),
+    open: `${prefix}open`,
     subject: (tenantId, subject) =>
       `${prefix}c:${encodeName(tenantId)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
     record: (decisionId) => `${prefix}d:${encodeName(decisionId)}`,

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { compiled, packageRoot } from '../../runtime/package-root.ts';
 import { TestClock } from '../../test/helpers/clock.ts';
+import { SETTINGS } from '../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../test/helpers/temp-dir.ts';
 import { type CounterStore, CountersUnavailable } from '../counters/contract.ts';
 import { createEmbeddedStore, type Embedded } from '../counters/embedded/open.ts';
@@ -46,7 +47,7 @@ beforeEach(async () => {
     timeoutMs: 1_000,
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
   });
-  embedded = await createEmbeddedStore({ dataDir: await tempDir('decide'), clock, log });
+  embedded = await createEmbeddedStore({ dataDir: await tempDir('decide'), clock, log, settings: SETTINGS });
   decider = deciderOn(embedded.store);
 });
 

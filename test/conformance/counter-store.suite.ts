@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import { describeAmounts } from './amounts.suite.ts';
 import { describeCandidates } from './candidates.suite.ts';
 import { describeConcurrency } from './concurrency.suite.ts';
+import { describeExpiry } from './expiry.suite.ts';
 import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeSettle } from './settle.suite.ts';
@@ -42,5 +43,6 @@ export function describeCounterStore(name: string, open: OpenStore, { settableCl
     if (!settableClock) return;
     describeTime(bench);
     describeWindows(bench);
+    describeExpiry(bench);
   });
 }

@@ -5,6 +5,7 @@ import { compiled } from '../../runtime/package-root.ts';
 import { createEmbeddedStore } from '../../sidecar/counters/embedded/open.ts';
 import { Child } from '../helpers/child.ts';
 import { TestClock } from '../helpers/clock.ts';
+import { SETTINGS } from '../helpers/counter-settings.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { limit, plan, Workbench } from './workbench.ts';
 
@@ -24,7 +25,7 @@ const CALLER = `
   import { systemClock } from ${JSON.stringify(compiled('runtime/clock.js').href)};
   const [dataDir, round] = process.argv.slice(1);
   const log = { warn() {}, error() {}, fatal() {} };
-  const { store } = await createEmbeddedStore({ dataDir, clock: systemClock, log, maxJournalBytes: ${MAX_JOURNAL_BYTES} });
+  const { store } = await createEmbeddedStore({ dataDir, clock: systemClock, log, maxJournalBytes: ${MAX_JOURNAL_BYTES}, settings: { reservationTtlMs: 900000 } });
   const say = (event) => writeSync(1, event + '\\n');
   async function call(caller) {
     for (let n = 0; ; n++) {
@@ -59,7 +60,7 @@ test('killed with -9 at random moments, it has every acknowledged step exactly o
   for (let round = 0; round < ROUNDS; round++) {
     acknowledged.push(...(await killedRound(dataDir, round)));
     const clock = new TestClock(Date.now());
-    const embedded = await createEmbeddedStore({ dataDir, clock, log });
+    const embedded = await createEmbeddedStore({ dataDir, clock, log, settings: SETTINGS });
     const bench = new Workbench({ ...embedded, clock });
     for (let caller = 0; caller < CALLERS; caller++) events.push(...(await bench.events(`tenant-${caller}`)));
 

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { createEmbeddedStore } from '../../sidecar/counters/embedded/open.ts';
 import { TestClock } from '../helpers/clock.ts';
+import { SETTINGS } from '../helpers/counter-settings.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { describeCounterStore } from './counter-store.suite.ts';
 
@@ -9,7 +10,7 @@ describeCounterStore(
   async () => {
     const clock = new TestClock();
     const dataDir = await tempDir('counters');
-    const embedded = await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }) });
+    const embedded = await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }), settings: SETTINGS });
     return { ...embedded, clock };
   },
   { settableClock: true },

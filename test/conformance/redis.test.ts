@@ -8,6 +8,7 @@ import { connectRedis } from '../../sidecar/counters/redis/connection.ts';
 import { loadScripts } from '../../sidecar/counters/redis/scripts.ts';
 import { RedisStore } from '../../sidecar/counters/redis/store.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
+import { SETTINGS } from '../helpers/counter-settings.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { describeCounterStore } from './counter-store.suite.ts';
 
@@ -33,7 +34,7 @@ async function open(replace: Record<string, string>, clock: Clock = systemClock)
   const control = await createClient({ url: redis.url }).connect();
   await control.flushAll();
   const connection = await connectRedis(redis.url, TIMEOUT_MS, log);
-  const store = new RedisStore(connection, loadScripts(replace), clock);
+  const store = new RedisStore(connection, loadScripts(replace), clock, SETTINGS);
   const registry = new Registry();
   const stream = await openRedisStream({ url: redis.url, key: 'ocr:{p0}:usage', consumer: 'test', registry, log });
   const close = async () => {

@@ -28,7 +28,7 @@ export interface Decided<Answer> {
 
 export function apply(state: State, effect: Effect): void {
   for (const [key, counter] of effect.counters ?? []) putOrDelete(state.counters, key, counter);
-  if (effect.record) state.records.set(effect.record.decisionId, effect.record);
+  if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
   if (effect.event) append(state, ...effect.event);
   for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
@@ -37,6 +37,12 @@ export function apply(state: State, effect: Effect): void {
     state.lastEntry = Math.max(state.lastEntry, effect.position.lastEntry);
     state.lastDelivered = Math.max(state.lastDelivered, effect.position.lastDelivered);
   }
+}
+
+function putRecord(state: State, record: KeptRecord): void {
+  const { decisionId, openUntil } = record;
+  state.records.set(decisionId, record);
+  putOrDelete(state.open, decisionId, record.state === 'reserved' && openUntil ? openUntil : null);
 }
 
 function putOrDelete<Value>(map: Map<string, Value>, key: string, value: Value | null): void {

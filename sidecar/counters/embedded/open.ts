@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Log } from '../../../runtime/log.ts';
 import type { UsageStream } from '../../../schemas/usage-stream.ts';
-import { type CounterStore, CountersUnavailable } from '../contract.ts';
+import { type CounterSettings, type CounterStore, CountersUnavailable } from '../contract.ts';
 import { apply, type Effect } from './effect.ts';
 import { removeBefore } from './files.ts';
 import { Journal } from './journal.ts';
@@ -23,6 +23,7 @@ export interface EmbeddedOptions {
   dataDir: string;
   clock: Clock;
   log: Log;
+  settings: CounterSettings;
   maxJournalBytes?: number;
 }
 
@@ -72,7 +73,7 @@ export async function createEmbeddedStore(options: EmbeddedOptions): Promise<Emb
   const onClose = (user: string) => async () => {
     if (users.delete(user) && users.size === 0) await journal.close();
   };
-  const shared = { state, clock, commit };
+  const shared = { state, clock, commit, settings: options.settings };
   const store = new EmbeddedStore({ ...shared, check: check('store'), onClose: onClose('store') });
   const stream = new EmbeddedStream({ ...shared, check: check('stream'), onClose: onClose('stream') });
   const close = async (): Promise<void> => {

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { limit, plan, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { createEmbeddedStore } from './open.ts';
 import { DamagedFile } from './read-records.ts';
@@ -25,7 +26,7 @@ const journal = (generation = 1) => join(folder(), `journal-00000000${generation
 
 async function open(): Promise<Workbench> {
   const log = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
-  return new Workbench({ ...(await createEmbeddedStore({ dataDir, clock, log })), clock });
+  return new Workbench({ ...(await createEmbeddedStore({ dataDir, clock, log, settings: SETTINGS })), clock });
 }
 
 /** A store that has taken three times, closed. */

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { limit, plan, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { createEmbeddedStore } from './open.ts';
 
@@ -45,7 +46,10 @@ afterEach(() => {
 });
 
 const open = async (dir: string, maxJournalBytes = MAX_JOURNAL_BYTES) =>
-  new Workbench({ ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes })), clock });
+  new Workbench({
+    ...(await createEmbeddedStore({ dataDir: dir, clock, log, maxJournalBytes, settings: SETTINGS })),
+    clock,
+  });
 
 const files = (dir: string) => readdirSync(join(dir, 'counters')).sort();
 

@@ -6,7 +6,7 @@ import type { Changes, KeptCharge, KeptRecord, State } from './state.ts';
 import { liveRecord } from './take.ts';
 import { usageEvent } from './usage-event.ts';
 
-interface Move {
+export interface Move {
   charge: KeptCharge;
   amount: number;
   before: CounterState;
@@ -21,7 +21,7 @@ export function decideSettle(state: State, request: SettleRequest, now: number):
   }
   if (record.report) return { answer: again(record, record.report, request) };
   const kind = request.kind === 'void' ? 'voided' : 'settled';
-  const moves = record.charges.flatMap((given) => moveOf(state, given, request, now));
+  const moves = record.charges.flatMap((given) => moveOf(state, given, request, record.state === 'expired', now));
   const changes: Changes = moves.map(({ amount, charge: { id, unit } }) => ({ id, unit, amount }));
   const report = { fingerprint: request.fingerprint, at: now, changes };
   const effect: Effect = {
@@ -53,9 +53,9 @@ function again(
   return { kind, replayed: true, at: report.at, changes: report.changes };
 }
 
-/** What the report does to one charge; nothing if it does not touch it. */
-function moveOf(state: State, given: KeptCharge, request: SettleRequest, now: number): Move[] {
-  const amount = changeOf(given, request);
+/** What the report does to one charge; nothing if it does not touch it, or if what was in flight has expired. */
+function moveOf(state: State, given: KeptCharge, request: SettleRequest, landed: boolean, now: number): Move[] {
+  const amount = given.kind === 'concurrency' && landed ? undefined : changeOf(given, request);
   if (amount === undefined) return [];
   return [{ charge: given, amount, ...moved(state.counters.get(given.key)?.state, given, amount, now) }];
 }
@@ -70,7 +70,7 @@ function changeOf(given: KeptCharge, { actual, kind }: SettleRequest): number | 
 }
 
 /** A counter that has nothing in use is forgotten, unless what it leaves to its next period is owed. */
-function movedCounter(
+export function movedCounter(
   state: State,
   { after, charge: given }: Move,
   now: number,
@@ -94,18 +94,21 @@ function settledEvent(
     ...(candidate !== null && { candidate }),
     ...(usage && { usage }),
     decision_id: record.decisionId,
-    limits: moves.map(({ after, amount, before, charge: { billed, id, kind: limitKind, unit } }) => ({
-      id,
-      kind: limitKind,
-      unit,
-      ...(billed && { billed }),
-      amount,
-      before: before.used,
-      after: after.used,
-      period_start: periodStart(after),
-    })),
+    limits: moves.map(movedLimit),
     outcome: { granted: true, reason: 'ok' },
     decided_at: record.decidedAt,
     at: now,
   });
 }
+
+/** A move as the usage event has it. */
+export const movedLimit = ({ after, amount, before, charge: { billed, id, kind, unit } }: Move) => ({
+  id,
+  kind,
+  unit,
+  ...(billed && { billed }),
+  amount,
+  before: before.used,
+  after: after.used,
+  period_start: periodStart(after),
+});

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { limit } from '../../../test/conformance/workbench.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { apply, type Effect } from './effect.ts';
 import { createJournal } from './journal.ts';
@@ -27,7 +28,7 @@ async function readBack(state: State): Promise<State> {
 function take(state: State, n: number): void {
   const plan = { limits: [limit({ capacity: 1e6, settles: true })], candidates: [], raw_counters: false };
   const request = { decisionId: `d${n}`, plan, event: { tenant_id: `t${n % 7}` }, fingerprint: '', requestId: `q${n}` };
-  change(state, decideTake(state, request, START + n).effect);
+  change(state, decideTake(state, request, SETTINGS, START + n).effect);
 }
 
 const change = (state: State, effect: Effect | undefined) => apply(state, effect ?? {});

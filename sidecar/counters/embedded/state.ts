@@ -30,6 +30,8 @@ export interface KeptRecord {
   fingerprint: string;
   decidedAt: number;
   expiresAt: number;
+  /** Of a reservation: when it expires if nobody settles it. */
+  openUntil?: number;
   /** The report that settled or voided it. */
   report?: { fingerprint: string; at: number; changes: Changes };
 }
@@ -47,6 +49,8 @@ interface StreamItem {
 export interface State {
   counters: Map<string, Counter>;
   records: Map<string, KeptRecord>;
+  /** Reservations that are neither settled, voided nor expired, oldest first: when they expire. */
+  open: Map<string, number>;
   /** Tenant and request id → decision id. */
   requests: Map<string, string>;
   /** By number, oldest first. */
@@ -59,6 +63,7 @@ export interface State {
 export const emptyState = (): State => ({
   counters: new Map(),
   records: new Map(),
+  open: new Map(),
   requests: new Map(),
   stream: new Map(),
   lastEntry: 0,

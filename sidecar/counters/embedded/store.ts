@@ -1,6 +1,7 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
 import type {
+  CounterSettings,
   CounterStore,
   DecisionRecord,
   Denial,
@@ -10,6 +11,7 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import type { Decided, Effect } from './effect.ts';
+import { decideExpiry } from './expire.ts';
 import { decideSettle } from './settle.ts';
 import type { State } from './state.ts';
 import { decidePeek, decideTake, liveRecord } from './take.ts';
@@ -18,6 +20,7 @@ import { decideDenial } from './usage-event.ts';
 export interface StoreOptions {
   state: State;
   clock: Clock;
+  settings: CounterSettings;
   /** Changes the state, and resolves when that and everything before it is written; without an effect it only waits. */
   commit(effect?: Effect): Promise<void>;
   /** Throws `CountersUnavailable` if nothing can be written any more. */
@@ -41,7 +44,7 @@ export class EmbeddedStore implements CounterStore {
   }
 
   take(request: TakeRequest): Promise<TakeResult> {
-    return this.#step((state, now) => decideTake(state, request, now));
+    return this.#step((state, now) => decideTake(state, request, this.#options.settings, now));
   }
 
   peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }> {
@@ -54,6 +57,12 @@ export class EmbeddedStore implements CounterStore {
 
   record(decisionId: string): Promise<DecisionRecord | undefined> {
     return this.#step((state, now) => ({ answer: decisionRecord(state, decisionId, now) }));
+  }
+
+  async expire(limit: number): Promise<number> {
+    let marked = 0;
+    while (marked < limit && (await this.#step(decideExpiry))) marked += 1;
+    return marked;
   }
 
   deny(denial: Denial): Promise<void> {

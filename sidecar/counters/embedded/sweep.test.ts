@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { limit, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { RECORD_TTL_MS } from '../contract.ts';
 import { apply } from './effect.ts';
@@ -28,6 +29,7 @@ function run(state: State, takes: number, from: number, budget: number): { most:
         fingerprint: '',
         requestId: 'q',
       },
+      SETTINGS,
       now,
     );
     apply(state, effect ?? {});
@@ -72,7 +74,7 @@ test('a grant is remembered for 24 hours, to the millisecond', async () => {
   const clock = new TestClock();
   const log = pino({ level: 'silent' });
   const bench = new Workbench({
-    ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log })),
+    ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log, settings: SETTINGS })),
     clock,
   });
   const reserved = limit({ capacity: 100, settles: true });
@@ -92,7 +94,7 @@ test('a swept store answers as one that was not', async () => {
   const clock = new TestClock();
   const log = pino({ level: 'silent' });
   const bench = new Workbench({
-    ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log })),
+    ...(await createEmbeddedStore({ dataDir: await tempDir('counters'), clock, log, settings: SETTINGS })),
     clock,
   });
   const minutely = limit({ id: 'minutely', refill: { amount: 4, per_seconds: 60 } });

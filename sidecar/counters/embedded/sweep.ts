@@ -33,10 +33,11 @@ export class Sweep {
 
   /** All live equally long, so the oldest is the first to go. */
   #oldestRecord(now: number): boolean {
-    const { records, requests } = this.#state;
+    const { open, records, requests } = this.#state;
     for (const [decisionId, { expiresAt, requestKey }] of records) {
       if (now < expiresAt) return false;
       records.delete(decisionId);
+      open.delete(decisionId);
       if (requestKey !== null && requests.get(requestKey) === decisionId) requests.delete(requestKey);
       return true;
     }

@@ -1,7 +1,13 @@
 import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
 import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
 import { type Choice, choose } from '../choose.ts';
-import { CountersUnavailable, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
+import {
+  type CounterSettings,
+  CountersUnavailable,
+  RECORD_TTL_MS,
+  type TakeRequest,
+  type TakeResult,
+} from '../contract.ts';
 import {
   type CounterState,
   capacityOf,
@@ -34,13 +40,20 @@ interface Looked extends Choice {
 }
 
 /** Refill, check all, take all or nothing, append the usage event. */
-export function decideTake(state: State, request: TakeRequest, now: number): Decided<TakeResult> {
+export function decideTake(
+  state: State,
+  request: TakeRequest,
+  settings: CounterSettings,
+  now: number,
+): Decided<TakeResult> {
   const { event, plan, requestId } = request;
   const requestKey = requestId === undefined ? null : KEYS.request(event.tenant_id, requestId);
   const known = requestKey === null ? undefined : liveRecord(state, state.requests.get(requestKey), now);
   if (known) return { answer: replay(known, request) };
   const looked = look(state, plan, event.tenant_id, now);
-  return looked.granted ? grant(state, request, requestKey, looked, now) : refuse(state, request, looked, now);
+  return looked.granted
+    ? grant(state, request, requestKey, { ...looked, openUntil: now + settings.reservationTtlMs }, now)
+    : refuse(state, request, looked, now);
 }
 
 /** What a take would come to. */
@@ -118,7 +131,7 @@ function grant(
   state: State,
   request: TakeRequest,
   requestKey: string | null,
-  looked: Looked,
+  looked: Looked & { openUntil: number },
   now: number,
 ): Decided<TakeResult> {
   const record = newRecord(request, requestKey, looked, now);
@@ -139,10 +152,17 @@ function chargedCounter(view: View, now: number): NonNullable<Effect['counters']
 /** Something is still to come: the real usage, or the end of the call. */
 const isOpen = ({ kind, settles }: Limit) => settles || kind === 'concurrency';
 
-function newRecord(request: TakeRequest, requestKey: string | null, looked: Looked, now: number): KeptRecord {
+function newRecord(
+  request: TakeRequest,
+  requestKey: string | null,
+  looked: Looked & { openUntil: number },
+  now: number,
+): KeptRecord {
+  const open = looked.limits.some(isOpen);
   return {
     decisionId: request.decisionId,
-    state: looked.limits.some(isOpen) ? 'reserved' : 'consumed',
+    state: open ? 'reserved' : 'consumed',
+    ...(open && { openUntil: looked.openUntil }),
     event: request.event,
     outcome: outcomeOf(looked, now),
     charges: looked.views.map(keptCharge),

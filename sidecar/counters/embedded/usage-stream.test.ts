@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { StreamEntry } from '../../../schemas/usage-stream.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { createEmbeddedStore, type Embedded } from './open.ts';
@@ -19,7 +20,7 @@ beforeEach(async () => {
   return () => embedded.close();
 });
 
-const open = () => createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }) });
+const open = () => createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }), settings: SETTINGS });
 
 async function restart(): Promise<void> {
   await embedded.close();

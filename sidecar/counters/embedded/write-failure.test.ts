@@ -6,6 +6,7 @@ import { compiled } from '../../../runtime/package-root.ts';
 import { limit, Workbench } from '../../../test/conformance/workbench.ts';
 import { Child } from '../../../test/helpers/child.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
+import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { createEmbeddedStore } from './open.ts';
 
@@ -15,7 +16,7 @@ const TAKER = `
   import { systemClock } from ${JSON.stringify(compiled('runtime/clock.js').href)};
   const log = { warn() {}, error() {}, fatal() {} };
   const plan = ${JSON.stringify({ limits: [limit({ capacity: 1e9 })], candidates: [], raw_counters: true })};
-  const { store, stream } = await createEmbeddedStore({ dataDir: process.argv[1], clock: systemClock, log });
+  const { store, stream } = await createEmbeddedStore({ dataDir: process.argv[1], clock: systemClock, log, settings: { reservationTtlMs: 900000 } });
   const take = (n) => store.take({ decisionId: 'd' + n, plan, event: { tenant_id: 't' }, requestId: 'q' + n, fingerprint: '' });
   let n = 0;
   for (let failed = 0; failed === 0; ) {
@@ -48,7 +49,7 @@ test('when a write fails, nothing that was not written is acknowledged, and all 
   expect((await stat(join(dataDir, 'counters/journal-000000001'))).size).toBeLessThanOrEqual(65_536);
   const clock = new TestClock(Date.now());
   const bench = new Workbench({
-    ...(await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }) })),
+    ...(await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }), settings: SETTINGS })),
     clock,
   });
   const used = (await bench.peek(limit({ cost: 0, capacity: 1e9 }), 't')).limits[0]?.before ?? 0;

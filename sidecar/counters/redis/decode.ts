@@ -2,7 +2,7 @@ import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy
 import { CountersUnavailable, type DecisionRecord, type TakeResult } from '../contract.ts';
 import { limitOutcome } from '../outcome.ts';
 
-/** What a script replies for one decision: see the header of `lua/take-1.lua`. */
+/** What a script replies for one decision: see the header of `lua/take-2.lua`. */
 export type TakeReply = [status: string, ...rest: (string | number)[]];
 
 /** The store's time, if it is in none of the periods that it was told of. */

@@ -16,6 +16,7 @@ export interface Script {
 export interface Scripts {
   take: Script;
   settle: Script;
+  expire: Script;
   deny: Script;
 }
 
@@ -24,7 +25,12 @@ export interface Scripts {
  * `includes/name.lua`. `replace` puts other text in an include's place: tests set the store's clock with it.
  */
 export function loadScripts(replace: Record<string, string> = {}): Scripts {
-  return { take: load('take-1', replace), settle: load('settle-1', replace), deny: load('deny-1', replace) };
+  return {
+    take: load('take-2', replace),
+    settle: load('settle-2', replace),
+    expire: load('expire-2', replace),
+    deny: load('deny-1', replace),
+  };
 }
 
 function load(name: string, replace: Record<string, string>): Script {

@@ -1,3 +1,5 @@
+import { ErrorReply } from 'redis';
+
 /**
  * Notices a connection whose other end is gone without a word: commands wait, and nothing is answered for `limitMs`.
  * A time limit on the socket does not notice it while there is traffic, because each write starts it anew (with a limit
@@ -14,16 +16,20 @@ export class Silence {
     this.#onSilence = onSilence;
   }
 
-  /** `answer` settles when the server answers, or when the connection is lost. */
+  /** `answer` rejects with anything but an `ErrorReply` where none came: the client gave up, or the connection is lost. */
   async listen<Result>(answer: Promise<Result>): Promise<Result> {
     this.#waiting += 1;
     this.#timer ??= setTimeout(() => this.#silent(), this.#limitMs);
     try {
-      return await answer;
+      const result = await answer;
+      this.#timer?.refresh();
+      return result;
+    } catch (error) {
+      if (error instanceof ErrorReply) this.#timer?.refresh();
+      throw error;
     } finally {
       this.#waiting -= 1;
-      if (this.#waiting) this.#timer?.refresh();
-      else this.#stop();
+      if (!this.#waiting) this.#stop();
     }
   }
 

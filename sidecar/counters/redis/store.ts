@@ -1,7 +1,7 @@
-import { type Clock, systemClock } from '../../../runtime/clock.ts';
-import type { Log } from '../../../runtime/log.ts';
+import type { Clock } from '../../../runtime/clock.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
 import type {
+  CounterSettings,
   CounterStore,
   DecisionRecord,
   Denial,
@@ -12,11 +12,11 @@ import type {
 } from '../contract.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { partitionKeys } from '../keys.ts';
-import { type Connection, connectRedis } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { decodeRecord, decodeTake, staleAt, type TakeReply } from './decode.ts';
 import { encodeAbout, encodePlan, members } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
-import { loadScripts, type Scripts } from './scripts.ts';
+import type { Scripts } from './scripts.ts';
 
 /** A take, and where in the calendar the store is thought to be. */
 interface Asked {
@@ -33,12 +33,14 @@ export class RedisStore implements CounterStore {
   readonly #scripts: Scripts;
   readonly #keys = partitionKeys(PARTITION);
   readonly #clock: Clock;
+  readonly #settings: CounterSettings;
   readonly #takes: GroupCommit<Asked, TakeReply>;
 
-  constructor(connection: Connection, scripts: Scripts, clock: Clock) {
+  constructor(connection: Connection, scripts: Scripts, clock: Clock, settings: CounterSettings) {
     this.#connection = connection;
     this.#scripts = scripts;
     this.#clock = clock;
+    this.#settings = settings;
     this.#takes = new GroupCommit((asked) => this.#run('take', asked));
   }
 
@@ -63,7 +65,7 @@ export class RedisStore implements CounterStore {
     const { actual, decisionId, fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
     const [status, first, at, changes] = (await this.#connection.run(
       this.#scripts.settle,
-      [this.#keys.stream],
+      [this.#keys.stream, this.#keys.open],
       [
         kind,
         this.#keys.record(decisionId),
@@ -83,6 +85,18 @@ export class RedisStore implements CounterStore {
       at: Number(at),
       changes: JSON.parse(changes),
     };
+  }
+
+  async expire(limit: number): Promise<number> {
+    const { open, stream } = this.#keys;
+    const [marked, ...problems] = (await this.#connection.run(
+      this.#scripts.expire,
+      [stream, open],
+      [String(limit)],
+    )) as [number, ...string[]];
+    if (problems.length)
+      throw new CountersUnavailable(`reservations that cannot be marked as expired: ${problems.join('; ')}`);
+    return marked;
   }
 
   async record(decisionId: string): Promise<DecisionRecord | undefined> {
@@ -111,8 +125,8 @@ export class RedisStore implements CounterStore {
   }
 
   async #run(mode: 'take' | 'peek', asked: Asked[]): Promise<TakeReply[]> {
-    const args = [mode, ...asked.flatMap((one) => this.#decision(one))];
-    return (await this.#connection.run(this.#scripts.take, [this.#keys.stream], args)) as TakeReply[];
+    const args = [mode, String(this.#settings.reservationTtlMs), ...asked.flatMap((one) => this.#decision(one))];
+    return (await this.#connection.run(this.#scripts.take, [this.#keys.stream, this.#keys.open], args)) as TakeReply[];
   }
 
   #decision({ now, request: { decisionId, event, fingerprint, plan, requestId } }: Asked): string[] {
@@ -124,9 +138,4 @@ export class RedisStore implements CounterStore {
       fingerprint,
     ];
   }
-}
-
-/** Connects to the Redis that the sidecars and the billing worker share. */
-export async function openRedisStore(url: string, timeoutMs: number, log: Log): Promise<CounterStore> {
-  return new RedisStore(await connectRedis(url, timeoutMs, log), loadScripts(), systemClock);
 }

@@ -2,7 +2,7 @@
 -- Appends the event of a request that was refused before anything could be taken.
 --
 -- KEYS[1]  the usage stream
--- ARGV[1]  JSON {id, model, event}, as in take-1.lua
+-- ARGV[1]  JSON {id, model, event}, as in take-2.lua
 -- ARGV[2]  JSON of the reason
 --
 -- Returns the time.

@@ -2,6 +2,7 @@
 -- Settles or voids one decision, once: moves each charge to what was really used, or gives all of it back.
 --
 -- KEYS[1]  the usage stream
+-- KEYS[2]  the open reservations
 -- ARGV[1]  `settle` or `void`
 -- ARGV[2]  the decision's record key
 -- ARGV[3]  the tenant that may settle it; empty: any
@@ -40,8 +41,10 @@ end
 local actual = cjson.decode(ARGV[5])
 local changes, events = {}, {}
 
--- The signed change of one charge, nil if this report does not touch it. What was in flight has landed.
+-- The signed change of one charge, nil if this report does not touch it. What was in flight has landed, or is no longer
+-- counted since it expired.
 local function change_of(limit)
+  if limit.kind == 'c' and record.state == 'expired' then return nil end
   if kind == 'void' or limit.kind == 'c' then return 0 - whole(limit.cost) end
   if not limit.settles or actual[limit.unit] == nil then return nil end
   local used = whole(actual[limit.unit])
@@ -86,5 +89,6 @@ if kept then
 else
   redis.call('SET', record_key, cjson.encode(record), 'PX', text(RECORD_TTL_MS))
 end
+redis.call('ZREM', KEYS[2], record_key)
 if kind == 'void' and record.request_key ~= '' then redis.call('DEL', record.request_key) end
 return { done, 0, record.settled_at, record.changes }

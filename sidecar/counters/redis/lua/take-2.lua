@@ -2,8 +2,10 @@
 -- Takes: refill, check all, take all or nothing, append the usage event; many decisions to a call, each on its own.
 --
 -- KEYS[1]  the usage stream; every other key has the same hash tag, so all of a call is in one slot
+-- KEYS[2]  the open reservations: record keys, scored by when they expire
 -- ARGV[1]  `take`, or `peek`: say what a take would come to, write nothing
--- ARGV[2]… five for each decision:
+-- ARGV[2]  milliseconds after which an unsettled reservation expires
+-- ARGV[3]… five for each decision:
 --   plan         JSON {limits: [limit], candidates: [{model, limits: [limit]}]}
 --                limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, on_exceed}, and by kind
 --                t {amount, period, interval}, w {bounds, usual, rollover}
@@ -32,6 +34,8 @@
 
 local peek = ARGV[1] == 'peek'
 local now = store_time()
+local reservation_ttl = whole(ARGV[2])
+if not reservation_ttl then error('the life of a reservation is not a whole number', 0) end
 
 local function check(limit)
   for _, field in ipairs({ 'capacity', 'cost' }) do
@@ -130,6 +134,7 @@ local function take(plan, about, record_key, request_key, fingerprint)
   if record.state == 'reserved' or request_key ~= '' then
     redis.call('SET', record_key, receipt, 'PX', text(RECORD_TTL_MS))
     if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', text(RECORD_TTL_MS)) end
+    if record.state == 'reserved' then redis.call('ZADD', KEYS[2], text(now + reservation_ttl), record_key) end
   end
   for _, view in ipairs(views) do
     local limit, after = view.limit, view.after
@@ -151,7 +156,7 @@ local function answer(first)
 end
 
 local replies = {}
-for first = 2, #ARGV, 5 do
+for first = 3, #ARGV, 5 do
   local ok, result = pcall(answer, first)
   if ok then
     replies[#replies + 1] = result

@@ -1,0 +1,59 @@
+#!lua
+-- Marks reservations that nobody settled in time as expired, a bounded number of them: the estimate stands, and what was
+-- in flight is no longer counted. A settle within the record's 24 hours still corrects it.
+--
+-- KEYS[1]  the usage stream
+-- KEYS[2]  the open reservations: record keys, scored by when they expire
+-- ARGV[1]  how many at most
+--
+-- Returns how many were marked, then what went wrong with others, which are not tried again.
+--
+-- @include whole
+-- @include now
+-- @include mul-div
+-- @include token-bucket
+-- @include calendar-window
+-- @include kinds
+-- @include counters
+-- @include record
+
+local now = store_time()
+
+local function release(limit)
+  local change = 0 - whole(limit.cost)
+  local before, after = moved(read_counter(limit.key, limit.field), limit, {}, change, now)
+  local event = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(before.used)
+    .. ',"after":' .. text(after.used) .. ',"period_start":0}'
+  return event, function() write_counter(limit.key, limit.field, after, 0) end
+end
+
+local function expire(record_key)
+  local record = stored_record(record_key)
+  if not record or record.state ~= 'reserved' then return 0 end
+  local events, writes = {}, {}
+  for _, limit in ipairs(record.limits) do
+    if limit.kind == 'c' then events[#events + 1], writes[#writes + 1] = release(limit) end
+  end
+  record.state = 'expired'
+  local event = event_json(
+    record.about, 'expired', '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
+    record.decided_at, text(now), record.candidate
+  )
+  redis.call('XADD', KEYS[1], '*', 'e', event)
+  for _, write in ipairs(writes) do write() end
+  redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
+  return 1
+end
+
+local marked, problems = 0, {}
+for _, record_key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, ARGV[1])) do
+  local ok, result = pcall(expire, record_key)
+  if ok then
+    marked = marked + result
+  else
+    problems[#problems + 1] = type(result) == 'table' and (result.err or 'error') or tostring(result)
+  end
+  redis.call('ZREM', KEYS[2], record_key)
+end
+flush_counters(now)
+return { marked, unpack(problems) }

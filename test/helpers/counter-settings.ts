@@ -1,0 +1,4 @@
+import type { CounterSettings } from '../../sidecar/counters/contract.ts';
+
+/** The defaults. */
+export const SETTINGS: CounterSettings = { reservationTtlMs: 900_000 };
