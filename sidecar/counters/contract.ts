@@ -5,6 +5,8 @@ import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
 export interface CounterSettings {
   /** How long a reservation may stay unsettled before it expires. */
   reservationTtlMs: number;
+  /** How long anybody waits for an answer: a take that is carried out later takes nothing. */
+  timeoutMs: number;
 }
 
 /** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */

@@ -25,7 +25,7 @@ const CALLER = `
   import { systemClock } from ${JSON.stringify(compiled('runtime/clock.js').href)};
   const [dataDir, round] = process.argv.slice(1);
   const log = { warn() {}, error() {}, fatal() {} };
-  const { store } = await createEmbeddedStore({ dataDir, clock: systemClock, log, maxJournalBytes: ${MAX_JOURNAL_BYTES}, settings: { reservationTtlMs: 900000 } });
+  const { store } = await createEmbeddedStore({ dataDir, clock: systemClock, log, maxJournalBytes: ${MAX_JOURNAL_BYTES}, settings: { reservationTtlMs: 900000, timeoutMs: 10000 } });
   const say = (event) => writeSync(1, event + '\\n');
   async function call(caller) {
     for (let n = 0; ; n++) {

@@ -16,7 +16,7 @@ const TAKER = `
   import { systemClock } from ${JSON.stringify(compiled('runtime/clock.js').href)};
   const log = { warn() {}, error() {}, fatal() {} };
   const plan = ${JSON.stringify({ limits: [limit({ capacity: 1e9 })], candidates: [], raw_counters: true })};
-  const { store, stream } = await createEmbeddedStore({ dataDir: process.argv[1], clock: systemClock, log, settings: { reservationTtlMs: 900000 } });
+  const { store, stream } = await createEmbeddedStore({ dataDir: process.argv[1], clock: systemClock, log, settings: { reservationTtlMs: 900000, timeoutMs: 10000 } });
   const take = (n) => store.take({ decisionId: 'd' + n, plan, event: { tenant_id: 't' }, requestId: 'q' + n, fingerprint: '' });
   let n = 0;
   for (let failed = 0; failed === 0; ) {

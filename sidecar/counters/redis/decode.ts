@@ -5,9 +5,16 @@ import { limitOutcome } from '../outcome.ts';
 /** What a script replies for one decision: see the header of `lua/take-2.lua`. */
 export type TakeReply = [status: string, ...rest: (string | number)[]];
 
-/** The store's time, if it is in none of the periods that it was told of. */
-export const staleAt = ([status, at]: TakeReply): number | undefined =>
-  status === 'stale_windows' ? Number(at) : undefined;
+/** The store's time when it answered; undefined for an answer that does not say it. */
+export function timeOf([status, at]: TakeReply): number | undefined {
+  return ['taken', 'refused', 'late', 'stale_windows'].includes(status) ? Number(at) : undefined;
+}
+
+/**
+ * Whether nothing was taken because the store was told of another time than its own: of other periods, or of a deadline
+ * that was over by its clock.
+ */
+export const isMistimed = ([status]: TakeReply): boolean => status === 'late' || status === 'stale_windows';
 
 const FIELDS = 6;
 const HEAD = 4;
@@ -20,6 +27,7 @@ export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
     const { decisionId, decidedAt, outcome, policyRevision } = decodeRecord(String(first));
     return { kind: 'replayed', at: decidedAt, decisionId, outcome, policyRevision };
   }
+  if (status === 'late') throw new CountersUnavailable('the take came too late, and took nothing');
   if (status === 'stale_windows') throw new CountersUnavailable('the store’s clock is not where it was a moment ago');
   const at = Number(first);
   const outcome = decodeOutcome(reply, plan, status === 'taken');

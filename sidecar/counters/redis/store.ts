@@ -13,16 +13,28 @@ import type {
 import { CountersUnavailable } from '../contract.ts';
 import { partitionKeys } from '../keys.ts';
 import type { Connection } from './connection.ts';
-import { decodeRecord, decodeTake, staleAt, type TakeReply } from './decode.ts';
+import { decodeRecord, decodeTake, isMistimed, type TakeReply, timeOf } from './decode.ts';
 import { encodeAbout, encodePlan, members } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Scripts } from './scripts.ts';
+import { StoreClock } from './store-clock.ts';
 
 /** A take, and where in the calendar the store is thought to be. */
 interface Asked {
   request: TakeRequest;
   now: number;
 }
+
+/** A question that only tells the store's time. */
+const NOTHING: Asked = {
+  request: {
+    decisionId: '',
+    plan: { limits: [], candidates: [], raw_counters: false },
+    event: { tenant_id: '' },
+    fingerprint: '',
+  },
+  now: 0,
+};
 
 /** A single Redis has one partition. */
 const PARTITION = 0;
@@ -34,6 +46,7 @@ export class RedisStore implements CounterStore {
   readonly #keys = partitionKeys(PARTITION);
   readonly #clock: Clock;
   readonly #settings: CounterSettings;
+  readonly #storeClock: StoreClock;
   readonly #takes: GroupCommit<Asked, TakeReply>;
 
   constructor(connection: Connection, scripts: Scripts, clock: Clock, settings: CounterSettings) {
@@ -41,6 +54,7 @@ export class RedisStore implements CounterStore {
     this.#scripts = scripts;
     this.#clock = clock;
     this.#settings = settings;
+    this.#storeClock = new StoreClock(clock);
     this.#takes = new GroupCommit((asked) => this.#run('take', asked));
   }
 
@@ -49,14 +63,15 @@ export class RedisStore implements CounterStore {
   }
 
   async take(request: TakeRequest): Promise<TakeResult> {
+    if (!this.#storeClock.known) await this.#run('peek', [NOTHING]);
     const ask = (now: number) => this.#takes.add({ request, now });
-    return decodeTake(await this.#inItsPeriod(ask), request.plan);
+    return decodeTake(await this.#inItsTime(ask), request.plan);
   }
 
   async peek(plan: Plan, tenantId: string) {
     const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '' };
     const ask = async (now: number) => (await this.#run('peek', [{ request, now }]))[0] as TakeReply;
-    const result = decodeTake(await this.#inItsPeriod(ask), plan);
+    const result = decodeTake(await this.#inItsTime(ask), plan);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }
@@ -117,16 +132,27 @@ export class RedisStore implements CounterStore {
     return this.#connection.close();
   }
 
-  /** The store knows no calendar: told of other periods than its own, it says its time and is asked again, once. */
-  async #inItsPeriod(ask: (now: number) => Promise<TakeReply>): Promise<TakeReply> {
+  /**
+   * The store knows no calendar and not how long we wait. Told of periods or of a deadline that its clock is not in, it
+   * takes nothing and says its time, and is asked again, once.
+   */
+  async #inItsTime(ask: (now: number) => Promise<TakeReply>): Promise<TakeReply> {
     const reply = await ask(this.#clock.now());
-    const storeTime = staleAt(reply);
-    return storeTime === undefined ? reply : ask(storeTime);
+    return isMistimed(reply) ? ask(timeOf(reply) ?? this.#clock.now()) : reply;
   }
 
   async #run(mode: 'take' | 'peek', asked: Asked[]): Promise<TakeReply[]> {
-    const args = [mode, String(this.#settings.reservationTtlMs), ...asked.flatMap((one) => this.#decision(one))];
-    return (await this.#connection.run(this.#scripts.take, [this.#keys.stream, this.#keys.open], args)) as TakeReply[];
+    const { reservationTtlMs, timeoutMs } = this.#settings;
+    const at = this.#storeClock.asked();
+    const deadline = mode === 'take' ? this.#storeClock.after(at, timeoutMs) : 0;
+    const replies = (await this.#connection.run(
+      this.#scripts.take,
+      [this.#keys.stream, this.#keys.open],
+      [mode, String(reservationTtlMs), String(deadline), ...asked.flatMap((one) => this.#decision(one))],
+    )) as TakeReply[];
+    const storeTime = replies.map(timeOf).find((time) => time !== undefined);
+    if (storeTime !== undefined) this.#storeClock.learn(storeTime, at);
+    return replies;
   }
 
   #decision({ now, request: { decisionId, event, fingerprint, plan, requestId } }: Asked): string[] {

@@ -5,7 +5,8 @@
 -- KEYS[2]  the open reservations: record keys, scored by when they expire
 -- ARGV[1]  `take`, or `peek`: say what a take would come to, write nothing
 -- ARGV[2]  milliseconds after which an unsettled reservation expires
--- ARGV[3]… five for each decision:
+-- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
+-- ARGV[4]… five for each decision:
 --   plan         JSON {limits: [limit], candidates: [{model, limits: [limit]}]}
 --                limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, on_exceed}, and by kind
 --                t {amount, period, interval}, w {bounds, usual, rollover}
@@ -20,6 +21,7 @@
 --   refused   then now, 0, '', and the same for the common limits and those of the first candidate
 --   replayed  then the record of the grant
 --   conflict  the request id was granted for another fingerprint
+--   late      then now, which is after the deadline; nothing was taken
 --   stale_windows  then now, which is in none of the periods that the bounds tell
 --   error     then a message; nothing was written for this decision
 --
@@ -35,7 +37,10 @@
 local peek = ARGV[1] == 'peek'
 local now = store_time()
 local reservation_ttl = whole(ARGV[2])
+local deadline = whole(ARGV[3])
 if not reservation_ttl then error('the life of a reservation is not a whole number', 0) end
+if not deadline then error('the deadline is not a whole number', 0) end
+local late = deadline > 0 and now > deadline
 
 local function check(limit)
   for _, field in ipairs({ 'capacity', 'cost' }) do
@@ -144,6 +149,7 @@ local function take(plan, about, record_key, request_key, fingerprint)
 end
 
 local function answer(first)
+  if late then return { 'late', text(now) } end
   local record_key, request_key, fingerprint = ARGV[first + 2], ARGV[first + 3], ARGV[first + 4]
   if request_key ~= '' then
     local granted = stored_record(redis.call('GET', request_key))
@@ -156,7 +162,7 @@ local function answer(first)
 end
 
 local replies = {}
-for first = 3, #ARGV, 5 do
+for first = 4, #ARGV, 5 do
   local ok, result = pcall(answer, first)
   if ok then
     replies[#replies + 1] = result
