@@ -52,6 +52,8 @@ const common = {
   settles: z.boolean().default(false),
   /** `true`: what this limit takes is what the tenant is billed for, as tokens at the plan's price per token. */
   billed: z.boolean().default(false),
+  /** Percent of the capacity. Each is announced once per period, in whatever answer crosses it first. */
+  thresholds: z.array(z.int().min(1).max(1_000)).max(16).default([]),
   /** `deny`: no room refuses the whole request. `flag`: taken anyway, and the decision is told. */
   on_exceed: z.enum(['deny', 'flag']).default('deny'),
 };
@@ -128,6 +130,7 @@ export interface LimitOutcome {
   granted: boolean;
   /** In use above its capacity, whether refused (`deny`) or taken all the same (`flag`). */
   over: boolean;
+  /** Thresholds that this answer crosses, and no other before it in the period. */
   crossed: number[];
   on_exceed: 'deny' | 'flag';
   capacity: number;

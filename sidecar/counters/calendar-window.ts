@@ -12,6 +12,8 @@ export interface WindowState {
   start: number;
   /** What was left of the period before, added to this one's capacity. */
   carried: number;
+  /** The highest threshold announced in the period, in percent. */
+  announced: number;
 }
 
 /** A clock set back by less than this keeps the period that had begun; by more, its use counts for the one that it shows. */
@@ -26,10 +28,10 @@ export const USUAL_MS: Record<CalendarWindow['window']['period'], number> = {
 
 /** The window as it is at `now`, which lies in the period that begins at `start`. */
 export function enter(state: WindowState | undefined, limit: CalendarWindow, start: number, now: number): WindowState {
-  if (!state) return { used: 0, start, carried: 0 };
+  if (!state) return { used: 0, start, carried: 0, announced: 0 };
   if (state.start === start) return state;
   if (state.start > start) return state.start - now < KEPT_MS ? state : { ...state, start };
-  return { used: 0, start, carried: carriedOver(state, limit, start) };
+  return { used: 0, start, carried: carriedOver(state, limit, start), announced: 0 };
 }
 
 /** A period without a request counts as wholly unused. */

@@ -48,6 +48,14 @@ export type TakeResult =
   /** This tenant and request id were granted before, for another body. */
   | { kind: 'conflict' };
 
+/** `crossed`: thresholds that this report crosses, and nothing before it in the period. */
+export interface Change {
+  id: string;
+  unit: string;
+  amount: number;
+  crossed?: number[];
+}
+
 /** How much of each unit was really used; a unit that is left out keeps its estimate. */
 export type Actual = Partial<Record<'tokens' | 'requests' | 'usd', number>>;
 
@@ -72,7 +80,7 @@ export type SettleResult =
       kind: 'settled' | 'voided';
       replayed: boolean;
       at: number;
-      changes: { id: string; unit: string; amount: number }[];
+      changes: Change[];
     }
   | { kind: 'unknown' }
   /** Settled or voided before, with another report. */

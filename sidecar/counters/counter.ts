@@ -8,6 +8,7 @@ import { type BucketState, type Charge, charge, giveBack, refill, refillTime } f
 /** What is in flight. */
 interface FlightState {
   used: number;
+  announced: number;
 }
 
 /** What is kept of one counter, by the kind of its limit. One that is not there is empty. */
@@ -18,6 +19,8 @@ export interface KindOfCharge extends Charge {
   kind: Limit['kind'];
   /** Of a token bucket. */
   refill?: Extract<Limit, { kind: 'token_bucket' }>['refill'];
+  capacity: number;
+  thresholds: number[];
 }
 
 /** Nobody knows when a call in flight will end: whoever is refused may ask again after this. */
@@ -34,7 +37,7 @@ export function standing(stored: CounterState | undefined, limit: Limit, now: nu
     case 'window':
       return enter(stored as WindowState | undefined, limit, boundsAt(limit.window, now)[1], now);
     case 'concurrency':
-      return stored ?? { used: 0 };
+      return stored?.used ? stored : { used: 0, announced: 0 };
   }
 }
 
@@ -42,8 +45,21 @@ export function standing(stored: CounterState | undefined, limit: Limit, now: nu
 export const capacityOf = (state: CounterState, limit: Limit): number =>
   limit.kind === 'window' ? windowCapacity(state as WindowState, limit) : limit.capacity;
 
-/** Charges `amount`, into debt if need be. */
-export const charged = (state: CounterState, amount: number): CounterState => charge(state as BucketState, amount);
+/** Charges `amount`, into debt if need be, and tells which thresholds that crosses. */
+export const charged = (state: CounterState, limit: Limit): Announced =>
+  announce(charge(state as BucketState, limit.cost), limit.thresholds, capacityOf(state, limit));
+
+/** A counter, and the thresholds that are announced with it: none of them was in this period. */
+export interface Announced {
+  after: CounterState;
+  crossed: number[];
+}
+
+function announce(state: CounterState, thresholds: number[], capacity: number): Announced {
+  const reached = (percent: number) => state.used > 0 && state.used * 100 >= percent * capacity;
+  const crossed = thresholds.filter((percent) => percent > state.announced && reached(percent));
+  return { after: crossed.length ? { ...state, announced: Math.max(...crossed) } : state, crossed };
+}
 
 /** Epoch milliseconds at which the running period began; 0 where there are no periods. */
 export const periodStart = (state: CounterState): number =>
@@ -97,6 +113,8 @@ export function chargeOn(state: CounterState, limit: Limit): KindOfCharge {
   return {
     kind: limit.kind,
     ...(limit.kind === 'token_bucket' && { refill: limit.refill }),
+    capacity: capacityOf(state, limit),
+    thresholds: limit.thresholds,
     amount: limit.cost,
     before: state.used,
     since,
@@ -113,12 +131,18 @@ export function moved(
   given: KindOfCharge,
   amount: number,
   now: number,
-): { before: CounterState; after: CounterState } {
+): Announced & { before: CounterState } {
+  const { after, before } = movedBy(stored, given, amount, now);
+  if (amount <= 0 || after === before) return { before, after, crossed: [] };
+  return { before, ...announce(after, given.thresholds, given.capacity) };
+}
+
+function movedBy(stored: CounterState | undefined, given: KindOfCharge, amount: number, now: number) {
   if (given.kind === 'token_bucket' && given.refill) {
     const before = refill(stored as BucketState | undefined, given.refill, now);
     return { before, after: amount < 0 ? giveBack(before, given, -amount, now) : charge(before, amount) };
   }
-  const before = stored ?? { used: 0 };
+  const before = stored ?? { used: 0, announced: 0 };
   if (given.kind === 'window' && periodStart(before) !== given.since) return { before, after: before };
   return { before, after: { ...before, used: Math.min(MAX_AMOUNT, Math.max(0, before.used + amount)) } };
 }

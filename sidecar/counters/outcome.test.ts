@@ -4,7 +4,7 @@ import { limitOutcome } from './outcome.ts';
 const outcome = (capacity: number, used: number, granted = true) =>
   limitOutcome(
     { id: 'l', capacity, on_exceed: 'deny' },
-    { granted, before: 1, used, resetAt: 1_000, retryAfterMs: granted ? 0 : 5 },
+    { granted, before: 1, used, resetAt: 1_000, retryAfterMs: granted ? 0 : 5, crossed: [] },
   );
 
 test('says all that was counted, and what follows from it', () => {

@@ -7,6 +7,7 @@ export interface Counted {
   used: number;
   resetAt: number;
   retryAfterMs: number | null;
+  crossed: number[];
 }
 
 /** The outcome of one limit, from what the store counted. */
@@ -14,12 +15,12 @@ export function limitOutcome(
   { capacity, id, on_exceed }: Pick<Limit, 'id' | 'capacity' | 'on_exceed'>,
   counted: Counted,
 ): LimitOutcome {
-  const { before, granted, resetAt, retryAfterMs, used } = counted;
+  const { before, crossed, granted, resetAt, retryAfterMs, used } = counted;
   return {
     id,
     granted,
     over: !granted || used > capacity,
-    crossed: [],
+    crossed,
     on_exceed,
     capacity,
     before,

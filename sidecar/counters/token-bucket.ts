@@ -18,6 +18,8 @@ export interface BucketState {
   since: number;
   /** Refilled since then. */
   refilled: number;
+  /** The highest threshold announced since then, in percent. */
+  announced: number;
 }
 
 /** What is remembered of one charge, so that giving it back gives nothing that refill has given back before. */
@@ -33,7 +35,14 @@ export const MAX_WAIT_MS = 315_360_000_000;
 
 type Rule = TokenBucket['refill'];
 
-export const fullBucket = (now: number): BucketState => ({ used: 0, at: now, rest: 0, since: now, refilled: 0 });
+export const fullBucket = (now: number): BucketState => ({
+  used: 0,
+  at: now,
+  rest: 0,
+  since: now,
+  refilled: 0,
+  announced: 0,
+});
 
 /** The bucket as it is at `now`. A clock that went back refills nothing; one far ahead refills at most what is used. */
 export function refill(state: BucketState | undefined, rule: Rule, now: number): BucketState {
@@ -59,9 +68,9 @@ function paid(state: BucketState, amount: number, now: number, at: number, rest:
   if (amount >= state.used) return fullBucket(now);
   const used = state.used - amount;
   const refilled = state.refilled + amount;
-  if (refilled <= MAX_AMOUNT) return { used, at, rest, since: state.since, refilled };
+  if (refilled <= MAX_AMOUNT) return { ...state, used, at, rest, refilled };
   // Beyond what is exact it is counted anew, and charges from before then give nothing back.
-  return { used, at, rest, since: Math.max(now, state.since + 1), refilled: 0 };
+  return { ...state, used, at, rest, since: Math.max(now, state.since + 1), refilled: 0 };
 }
 
 const saturated = (a: number, b: number) => Math.min(a * b, MAX_AMOUNT);

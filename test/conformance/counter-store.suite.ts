@@ -7,6 +7,7 @@ import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeSettle } from './settle.suite.ts';
 import { describeTake } from './take.suite.ts';
+import { describeThresholds } from './threshold.suite.ts';
 import { describeTime } from './time.suite.ts';
 import { describeWindows } from './window.suite.ts';
 import { type OpenStore, Workbench } from './workbench.ts';
@@ -40,6 +41,7 @@ export function describeCounterStore(name: string, open: OpenStore, { settableCl
     describeAmounts(bench);
     describeNames(bench);
     describeConcurrency(bench);
+    describeThresholds(bench, { settableClock });
     if (!settableClock) return;
     describeTime(bench);
     describeWindows(bench);

@@ -34,13 +34,14 @@ type LimitGiven = Partial<Omit<TokenBucket, 'refill'>> & { refill?: Partial<Toke
 
 const common = {
   subject: { type: 'tenant', id: 'self' },
-  unit: 'tokens',
+  unit: 'tokens' as const,
   capacity: 10,
   cost: 1,
   settles: false,
   billed: false,
-  on_exceed: 'deny',
-} as const;
+  on_exceed: 'deny' as const,
+  thresholds: [] as number[],
+};
 
 /** A bucket with whatever the test does not care about filled in: ten tokens, refilled once a day. */
 export const limit = ({ refill, ...given }: LimitGiven = {}): TokenBucket => ({

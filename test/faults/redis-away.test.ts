@@ -106,10 +106,11 @@ describe('away, and back without a restart of the sidecar', { timeout: 60_000 },
   });
 
   test('frozen under load: nobody waits for the time-outs of others', async () => {
-    const healthy = await inParallel(300, 100, timed);
+    // Four rounds of two calls with 64 to each: one after another, the last would wait for a second.
+    const healthy = await inParallel(400, 400, timed);
     expect(healthy.every(({ result }) => result.allow)).toBe(true);
     await redis.kill('SIGSTOP');
-    const denied = await inParallel(300, 100, timed);
+    const denied = await inParallel(400, 400, timed);
     await redis.kill('SIGCONT');
     await allowedAgain();
     allDenied(denied);

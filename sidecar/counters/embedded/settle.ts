@@ -1,5 +1,5 @@
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
-import { CountersUnavailable, RECORD_TTL_MS, type SettleRequest, type SettleResult } from '../contract.ts';
+import { type Change, CountersUnavailable, RECORD_TTL_MS, type SettleRequest, type SettleResult } from '../contract.ts';
 import { type CounterState, moved, movedUntil, periodStart } from '../counter.ts';
 import type { Decided, Effect } from './effect.ts';
 import type { Changes, KeptCharge, KeptRecord, State } from './state.ts';
@@ -11,6 +11,7 @@ export interface Move {
   amount: number;
   before: CounterState;
   after: CounterState;
+  crossed: number[];
 }
 
 /** Moves a decision's charges to what was really used, or gives all of it back; once. */
@@ -22,7 +23,7 @@ export function decideSettle(state: State, request: SettleRequest, now: number):
   if (record.report) return { answer: again(record, record.report, request) };
   const kind = request.kind === 'void' ? 'voided' : 'settled';
   const moves = record.charges.flatMap((given) => moveOf(state, given, request, record.state === 'expired', now));
-  const changes: Changes = moves.map(({ amount, charge: { id, unit } }) => ({ id, unit, amount }));
+  const changes: Changes = moves.map(changeOfMove);
   const report = { fingerprint: request.fingerprint, at: now, changes };
   const effect: Effect = {
     counters: moves
@@ -100,6 +101,14 @@ function settledEvent(
     at: now,
   });
 }
+
+/** A move as the caller is told of it. */
+const changeOfMove = ({ amount, charge: { id, unit }, crossed }: Move): Change => ({
+  id,
+  unit,
+  amount,
+  ...(crossed.length && { crossed }),
+});
 
 /** A move as the usage event has it. */
 export const movedLimit = ({ after, amount, before, charge: { billed, id, kind, unit } }: Move) => ({

@@ -9,6 +9,7 @@ import {
   type TakeResult,
 } from '../contract.ts';
 import {
+  type Announced,
   type CounterState,
   capacityOf,
   charged,
@@ -33,6 +34,8 @@ interface View {
   key: string;
   counter: CounterState;
   granted: boolean;
+  /** As it is after the take, if it is granted. */
+  charged: Announced;
 }
 
 interface Looked extends Choice {
@@ -88,7 +91,7 @@ function viewOf(state: State, limit: Limit, tenantId: string, now: number): View
   const key = `${KEYS.subject(tenantId, limit.subject)}:${counterField(limit)}`;
   const counter = standing(state.counters.get(key)?.state, limit, now);
   const room = limit.cost <= capacityOf(counter, limit) - counter.used;
-  return { limit, key, counter, granted: room || limit.on_exceed === 'flag' };
+  return { limit, key, counter, granted: room || limit.on_exceed === 'flag', charged: charged(counter, limit) };
 }
 
 /** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
@@ -99,22 +102,23 @@ function checkAmounts(limit: Limit): void {
   throw new CountersUnavailable(`limit ${limit.id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
 }
 
-const afterTake = ({ counter, limit }: View, granted: boolean) => (granted ? charged(counter, limit.cost) : counter);
-
 function outcomeOf({ candidate, granted, views }: Looked, now: number): Outcome {
-  const limits = views.map((view) => viewOutcome(view, afterTake(view, granted), now));
+  const limits = views.map((view) => viewOutcome(view, granted, now));
   return { granted, candidate: candidate?.model ?? null, limits };
 }
 
-function viewOutcome({ counter, granted, limit }: View, after: CounterState, now: number): LimitOutcome {
+function viewOutcome({ charged, counter, granted, limit }: View, taken: boolean, now: number): LimitOutcome {
+  const { after, crossed } = taken ? charged : { after: counter, crossed: [] };
+  const capacity = capacityOf(counter, limit);
   return limitOutcome(
-    { ...limit, capacity: capacityOf(counter, limit) },
+    { ...limit, capacity },
     {
       granted,
       before: counter.used,
       used: after.used,
       resetAt: resetAt(after, limit, now),
       retryAfterMs: retryAfter(counter, limit, now),
+      crossed,
     },
   );
 }
@@ -145,7 +149,7 @@ function grant(
 }
 
 function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
-  const state = afterTake(view, true);
+  const state = view.charged.after;
   return [view.key, { state, emptyAt: forgottenAt(state, view.limit, now) }];
 }
 
@@ -190,7 +194,7 @@ function takenEvent(record: KeptRecord, views: View[]) {
     decision_id: record.decisionId,
     limits: views.map((view) => {
       const { id, kind, unit, billed, cost } = view.limit;
-      const after = afterTake(view, true);
+      const { after } = view.charged;
       return {
         id,
         kind,

@@ -16,7 +16,7 @@ export function timeOf([status, at]: TakeReply): number | undefined {
  */
 export const isMistimed = ([status]: TakeReply): boolean => status === 'late' || status === 'stale_windows';
 
-const FIELDS = 6;
+const FIELDS = 7;
 const HEAD = 4;
 
 export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
@@ -45,7 +45,7 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
     granted,
     candidate: granted ? (candidate?.model ?? null) : null,
     limits: limits.map((limit, index) => {
-      const [had, before, used, capacity, resetAt, retry] = reply.slice(
+      const [had, before, used, capacity, resetAt, retry, crossed] = reply.slice(
         HEAD + index * FIELDS,
         HEAD + (index + 1) * FIELDS,
       );
@@ -57,6 +57,7 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
           used: Number(used),
           resetAt: Number(resetAt),
           retryAfterMs: retryAfter(retry),
+          crossed: String(crossed).split(',').filter(Boolean).map(Number),
         },
       );
     }),
@@ -79,6 +80,7 @@ interface StoredLimit {
   used: string;
   reset_at: string;
   retry: string;
+  crossed: string[] | Record<string, never>;
 }
 
 export function decodeRecord(text: string): DecisionRecord {
@@ -107,6 +109,7 @@ const storedOutcome = (limit: StoredLimit): LimitOutcome =>
       used: Number(limit.used),
       resetAt: Number(limit.reset_at),
       retryAfterMs: retryAfter(limit.retry),
+      crossed: Array.isArray(limit.crossed) ? limit.crossed.map(Number) : [],
     },
   );
 

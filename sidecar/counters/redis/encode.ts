@@ -56,6 +56,7 @@ function encodeLimit(limit: Limit, tenantId: string, keys: PartitionKeys, now: n
     cost,
     deny: on_exceed === 'deny',
     settles,
+    thresholds: limit.thresholds,
     on_exceed,
     ...rule(limit, now),
   };

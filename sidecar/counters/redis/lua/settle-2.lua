@@ -13,7 +13,7 @@
 -- ARGV[8]  the take's receipt, for a void where no record was kept; else empty
 --
 -- Returns {status, …}, where status is
---   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount}]
+--   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount, crossed}]
 --   conflict         then the state that another report left it in
 --   unknown          no such decision, or another tenant's
 --
@@ -68,8 +68,10 @@ for _, limit in ipairs(record.limits) do
   local change = change_of(limit)
   if change then
     local state, after, forgotten = move(limit, change)
+    local crossed = change > 0 and after ~= state and announce(after, limit.thresholds, whole(limit.capacity)) or {}
     if after.used ~= state.used then writes[#writes + 1] = { limit = limit, state = after, forgotten = forgotten } end
-    changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change) .. '}'
+    changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change)
+      .. (#crossed > 0 and ',"crossed":[' .. table.concat(crossed, ',') .. ']' or '') .. '}'
     events[#events + 1] = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(state.used)
       .. ',"after":' .. text(after.used) .. ',"period_start":' .. text(period_start(after)) .. '}'
   end

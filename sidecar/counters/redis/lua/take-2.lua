@@ -8,7 +8,8 @@
 -- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
 -- ARGV[4]… five for each decision:
 --   plan         JSON {limits: [limit], candidates: [{model, limits: [limit]}]}
---                limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, on_exceed}, and by kind
+--                limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds,
+--                on_exceed}, and by kind
 --                t {amount, period, interval}, w {bounds, usual, rollover}
 --   about        JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
 --   record key   where the grant is remembered
@@ -16,8 +17,8 @@
 --   fingerprint  tells the same request from another one under the same request key
 --
 -- Returns a reply for each decision, whose first element is
---   taken     then now, candidate (0: none), receipt, and for each limit six: granted (1, 0), before, used, capacity,
---             reset_at, retry_after (-1: never)
+--   taken     then now, candidate (0: none), receipt, and for each limit seven: granted (1, 0), before, used, capacity,
+--             reset_at, retry_after (-1: never), thresholds crossed (with commas between them)
 --   refused   then now, 0, '', and the same for the common limits and those of the first candidate
 --   replayed  then the record of the grant
 --   conflict  the request id was granted for another fingerprint
@@ -103,6 +104,7 @@ local function reply(status, views, candidate, receipt)
     out[#out + 1] = text(view.capacity)
     out[#out + 1] = text(reset_at(after, view.limit, now))
     out[#out + 1] = text(view.retry)
+    out[#out + 1] = table.concat(view.crossed or {}, ',')
   end
   return out
 end
@@ -125,7 +127,10 @@ end
 
 local function take(plan, about, record_key, request_key, fingerprint)
   local views, granted, candidate = choose(plan)
-  for _, view in ipairs(views) do view.after = granted and charge(view.state, view.limit.cost) or view.state end
+  for _, view in ipairs(views) do
+    view.after = charge(view.state, granted and view.limit.cost or 0)
+    view.crossed = granted and announce(view.after, view.limit.thresholds, view.capacity) or {}
+  end
   if not granted then
     if not peek then append(about, 'denied', '[]', false) end
     return reply('refused', views, 0, '')

@@ -20,13 +20,13 @@ end
 
 local function enter(state, limit, now)
   local start = limit.bounds[period_at(limit.bounds, now)]
-  if not state then return { used = 0, start = start, carried = 0 } end
+  if not state then return { used = 0, start = start, carried = 0, announced = 0 } end
   if state.start == start then return state end
   if state.start > start then
     if state.start - now < KEPT_MS then return state end
-    return { used = state.used, start = start, carried = state.carried }
+    return { used = state.used, start = start, carried = state.carried, announced = state.announced }
   end
-  return { used = 0, start = start, carried = carried_over(state, limit, start) }
+  return { used = 0, start = start, carried = carried_over(state, limit, start), announced = 0 }
 end
 
 -- A period that a clock set back has not reached again is kept, and ends when it would have ended.

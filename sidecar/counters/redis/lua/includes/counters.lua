@@ -3,9 +3,9 @@
 -- percent-encoded, so no limit has that field name.
 local EXPIRY_SLACK_MS = 3600000
 local FIELDS = {
-  t = { 'used', 'at', 'rest', 'since', 'refilled' },
-  w = { 'used', 'start', 'carried' },
-  c = { 'used' },
+  t = { 'used', 'at', 'rest', 'since', 'refilled', 'announced' },
+  w = { 'used', 'start', 'carried', 'announced' },
+  c = { 'used', 'announced' },
 }
 local hashes = {}
 

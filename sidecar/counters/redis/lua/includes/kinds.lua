@@ -7,7 +7,7 @@ local ROLLOVER_TTL_MS = 400 * 86400000
 local function standing(stored, limit, now)
   if limit.kind == 't' then return refill(stored, limit, now) end
   if limit.kind == 'w' then return enter(stored, limit, now) end
-  return stored or { used = 0 }
+  return stored and stored.used > 0 and stored or { used = 0, announced = 0 }
 end
 
 local function capacity_of(state, limit)
@@ -44,6 +44,19 @@ local function forgotten_at(state, limit, now)
   return reset_at(state, limit, now)
 end
 
+-- The thresholds that a counter crosses and that were not announced in this period; they are from now on.
+local function announce(state, thresholds, capacity)
+  local crossed, highest = {}, state.announced
+  for _, percent in ipairs(thresholds) do
+    if percent > state.announced and state.used > 0 and state.used * 100 >= percent * capacity then
+      crossed[#crossed + 1] = text(percent)
+      highest = math.max(highest, percent)
+    end
+  end
+  state.announced = highest
+  return crossed
+end
+
 -- Moves a charge by a signed amount: the counter before and after, and from when it may be forgotten (0: as before).
 -- `given` is {amount, before, since, refilled}, as it was charged.
 local function moved(stored, limit, given, change, now)
@@ -52,7 +65,7 @@ local function moved(stored, limit, given, change, now)
     local after = change < 0 and give_back(before, given, -change, now) or charge(before, change)
     return before, after, now + refill_time(after, limit, now, after.used)
   end
-  local before = stored or { used = 0 }
+  local before = stored or { used = 0, announced = 0 }
   if limit.kind == 'w' and before.start ~= given.since then return before, before, 0 end
   local after = charge(before, change)
   after.used = math.max(0, after.used)

@@ -15,7 +15,7 @@ local function new_charge(view, now)
   local limit, state = view.limit, view.state
   local given = {
     id = limit.id, kind = limit.kind, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
-    settles = limit.settles, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
+    thresholds = limit.thresholds, crossed = view.crossed, settles = limit.settles, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
     before = text(state.used), used = text(view.after.used), since = text(state.since or state.start or 0),
     refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(reset_at(view.after, limit, now)),
   }

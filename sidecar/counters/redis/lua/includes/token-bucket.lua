@@ -3,17 +3,18 @@
 local MAX_WAIT_MS = 315360000000
 
 local function full_bucket(now)
-  return { used = 0, at = now, rest = 0, since = now, refilled = 0 }
+  return { used = 0, at = now, rest = 0, since = now, refilled = 0, announced = 0 }
 end
 
 local function paid(state, amount, now, at, rest)
   if amount >= state.used then return full_bucket(now) end
   local used, refilled = state.used - amount, state.refilled + amount
   if refilled <= MAX_AMOUNT then
-    return { used = used, at = at, rest = rest, since = state.since, refilled = refilled }
+    return { used = used, at = at, rest = rest, since = state.since, refilled = refilled, announced = state.announced }
   end
   -- Beyond what is exact it is counted anew, and charges from before then give nothing back.
-  return { used = used, at = at, rest = rest, since = math.max(now, state.since + 1), refilled = 0 }
+  local since = math.max(now, state.since + 1)
+  return { used = used, at = at, rest = rest, since = since, refilled = 0, announced = state.announced }
 end
 
 local function refill(state, rule, now)
@@ -59,5 +60,7 @@ local function give_back(state, given, amount, now)
   local open = math.max(0, given.amount - paid_off)
   local used = state.used - math.min(amount, open)
   if used <= 0 then return full_bucket(now) end
-  return { used = used, at = state.at, rest = state.rest, since = state.since, refilled = state.refilled }
+  local after = charge(state, 0)
+  after.used = used
+  return after
 end

@@ -1,0 +1,106 @@
+import { ErrorReply } from 'redis';
+import { ConfigError } from '../../../runtime/config/config-error.ts';
+import type { Log } from '../../../runtime/log.ts';
+import { CountersUnavailable } from '../contract.ts';
+import type { Connection, ServerGuard } from '../redis/connection.ts';
+import { withDeadline } from '../redis/deadline.ts';
+import type { Script } from '../redis/scripts.ts';
+import { type Send, type UpstashAccess, upstashClient } from './client.ts';
+
+/** The first request opens a connection across the internet; nobody waits for a decision yet. */
+const OPEN_MS = 5_000;
+
+/** Who may not write, or has no room, may not run a script of this kind, whatever it does. */
+const WOULD_WRITE = '#!lua\nreturn 1';
+
+export interface UpstashOptions extends UpstashAccess {
+  /** How long one call may take, in milliseconds. */
+  timeoutMs: number;
+  log: Log;
+  guard?: Pick<ServerGuard, 'check' | 'refuse'>;
+}
+
+/**
+ * Runs scripts over Upstash's REST API: one HTTP request per call, and one more when a script is gone. Fails as
+ * `connectRedis` does. A server that is away does not keep the process from starting.
+ */
+export async function connectUpstash(options: UpstashOptions): Promise<Connection> {
+  const connection = new UpstashConnection(options);
+  await connection.open();
+  return connection;
+}
+
+class UpstashConnection implements Connection {
+  readonly #options: UpstashOptions;
+  readonly #send: Send;
+  /** The look at the server, before anything is asked of it; undefined until it could be looked at. */
+  #checked: Promise<void> | undefined;
+  #opening = true;
+
+  constructor(options: UpstashOptions) {
+    this.#options = options;
+    this.#send = upstashClient(options, options.timeoutMs);
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#check(upstashClient(this.#options, OPEN_MS));
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      this.#options.log.error({ err: error }, 'Upstash cannot be reached; trying on');
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  run(script: Script, keys: string[], args: string[]): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    return this.#within(async (inTime) => {
+      try {
+        return await this.#send(['EVALSHA', script.sha, ...rest]);
+      } catch (error) {
+        // Once the caller has given up, nothing more may be taken for it.
+        if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT') || !inTime()) throw error;
+        return await this.#send(['EVAL', script.source, ...rest]);
+      }
+    });
+  }
+
+  get(key: string): Promise<string | null> {
+    return this.#within(() => this.#send(['GET', key]) as Promise<string | null>);
+  }
+
+  ping(): Promise<void> {
+    return this.#within(async () => {
+      await this.#send(['EVAL', WOULD_WRITE, '0']);
+    });
+  }
+
+  /** There is nothing to close: requests under way end within their limit, and idle connections hold no process. */
+  async close(): Promise<void> {}
+
+  async #within<Result>(work: (inTime: () => boolean) => Promise<Result>): Promise<Result> {
+    try {
+      return await withDeadline(this.#options.timeoutMs, async (inTime) => {
+        await (this.#checked ?? this.#check(this.#send));
+        if (!inTime()) throw new Error('too late to be asked');
+        return work(inTime);
+      });
+    } catch (error) {
+      throw new CountersUnavailable(`Upstash: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  #check(send: Send): Promise<void> {
+    const { guard } = this.#options;
+    const checked = (guard?.check(send) ?? Promise.resolve()).catch((error: unknown) => {
+      if (error instanceof ConfigError) {
+        if (!this.#opening) guard?.refuse(error);
+      } else if (this.#checked === checked) this.#checked = undefined;
+      throw error;
+    });
+    checked.catch(() => {});
+    this.#checked = checked;
+    return checked;
+  }
+}
