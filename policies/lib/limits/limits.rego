@@ -9,10 +9,29 @@ package lib.limits
 #   A bucket for one subject and unit, called after the two: `tenant:acme:tokens`. `rule` says `subject`, `unit`,
 #   `capacity`, `cost` and `refill`, and what is unusual: `settles` or `billed` true, `on_exceed` "flag", its own `id`.
 # scope: document
-token_bucket(rule) := object.union(
+token_bucket(rule) := _limit("token_bucket", rule.unit, rule)
+
+# METADATA
+# title: Window
+# description: |
+#   Counts within periods of the calendar, and is called after the period too: `user:alice:tokens:day`. `rule` says
+#   `subject`, `unit`, `capacity`, `cost` and `window`, such as `{"period": "day", "timezone": "Europe/Berlin"}`, and what
+#   is unusual, as for a bucket.
+# scope: document
+window(rule) := _limit("window", concat(":", [rule.unit, rule.window.period]), rule)
+
+# METADATA
+# title: In flight
+# description: |
+#   How many calls of a subject may be under way at once: each is counted from its decision until it is reported, or
+#   expires. `rule` says `subject` and `capacity`.
+# scope: document
+in_flight(rule) := _limit("concurrency", "concurrent", object.union({"unit": "concurrent", "cost": 1}, rule))
+
+_limit(kind, name, rule) := object.union(
 	{
-		"id": concat(":", [rule.subject.type, rule.subject.id, rule.unit]),
-		"kind": "token_bucket",
+		"id": concat(":", [rule.subject.type, rule.subject.id, name]),
+		"kind": kind,
 		"settles": false,
 		"billed": false,
 		"on_exceed": "deny",

@@ -21,6 +21,34 @@ test_a_bucket_is_final_unbilled_and_refuses_unless_the_rule_says_otherwise if {
 	limits.token_bucket(object.union(rule, unusual)) == object.union_n([rule, usual, unusual])
 }
 
+test_a_window_is_called_after_its_period_too if {
+	daily := limits.window({
+		"subject": {"type": "user", "id": "alice"},
+		"unit": "tokens",
+		"capacity": 50000,
+		"cost": 1200,
+		"settles": true,
+		"window": {"period": "day", "timezone": "Europe/Berlin"},
+	})
+	daily.id == "user:alice:tokens:day"
+	daily.kind == "window"
+	daily.settles == true
+}
+
+test_a_call_in_flight_counts_as_one if {
+	limits.in_flight({"subject": {"type": "tenant", "id": "acme"}, "capacity": 5}) == {
+		"id": "tenant:acme:concurrent",
+		"subject": {"type": "tenant", "id": "acme"},
+		"kind": "concurrency",
+		"unit": "concurrent",
+		"capacity": 5,
+		"cost": 1,
+		"settles": false,
+		"billed": false,
+		"on_exceed": "deny",
+	}
+}
+
 test_refilled_gives_the_whole_capacity_each_period if {
 	limits.refilled("hourly", 10) == {"amount": 10, "per_seconds": 3600, "mode": "interval"}
 	limits.refilled("daily", 20) == {"amount": 20, "per_seconds": 86400, "mode": "interval"}
