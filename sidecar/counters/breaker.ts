@@ -155,5 +155,6 @@ class Breaker {
   }
 }
 
+/** Without a `cause`: an outage is logged with each request that it refuses, and its reason is in the log already. */
 const refusal = (reason: unknown) =>
-  new CountersUnavailable(`${(reason as Error).message} (not asked again until it answers)`, { cause: reason });
+  new CountersUnavailable(`${(reason as Error).message} (not asked again until it answers)`);

@@ -18,7 +18,14 @@ const given = (state: BucketState, amount: number) => ({
 
 describe('refill', () => {
   test('a counter that is not there is a full bucket', () => {
-    expect(refill(undefined, interval, START)).toEqual({ used: 0, at: START, rest: 0, since: START, refilled: 0, announced: 0 });
+    expect(refill(undefined, interval, START)).toEqual({
+      used: 0,
+      at: START,
+      rest: 0,
+      since: START,
+      refilled: 0,
+      announced: 0,
+    });
   });
 
   test.each([

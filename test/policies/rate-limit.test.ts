@@ -53,6 +53,7 @@ describe('the plan', () => {
           billed: true,
           refill: { amount: 10_000, per_seconds: 86_400, mode: 'interval' },
           on_exceed: 'deny',
+          thresholds: [],
         },
       ],
       candidates: [],
