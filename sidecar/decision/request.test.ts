@@ -24,6 +24,7 @@ test('the fingerprint is that of the input without the id', () => {
 test('the id may come as a header; the one in the body comes first', () => {
   expect(readRequest(PKG, { tenant_id: 'a' }, 'header').requestId).toBe('header');
   expect(readRequest(PKG, { tenant_id: 'a', request_id: 'body' }, 'header').requestId).toBe('body');
+  expect(() => readRequest(PKG, { tenant_id: 'a' }, 'x'.repeat(257))).toThrow(InputError);
 });
 
 test('only known names are stored', () => {

@@ -47,7 +47,7 @@ export function readRequest(pkg: string, input: unknown, idempotencyKey: string 
       'input.tenant_id is missing; it says whose bucket to draw on, such as {"tenant_id": "acme"}',
     );
   }
-  const requestId = nameOf(fields, 'request_id') ?? idempotencyKey;
+  const requestId = nameOf(fields, 'request_id') ?? nameOf({ request_id: idempotencyKey }, 'request_id');
   const names = Object.fromEntries(
     NAMES.flatMap((key) => {
       const name = nameOf(fields, key);
