@@ -8,20 +8,20 @@ import { openUsageStream } from './stream/open.ts';
 
 await runMain(async (process) => {
   const { closers, environment, log } = process;
-  const { ADMIN_TOKEN, CONFIG_DIR, DATABASE_URL, DATA_DIR, REDIS_URL } = environment;
-  if (!REDIS_URL) {
+  const { ADMIN_TOKEN, CONFIG_DIR, DATABASE_URL, DATA_DIR } = environment;
+  const config = loadConfig(CONFIG_DIR);
+  const registry = new Registry();
+  const stream = await openUsageStream({ environment, registry, log });
+  if (!stream) {
     throw new ConfigError([
-      'environment: REDIS_URL must be set, because the billing worker alone reads the usage stream of a sidecar; ' +
-        '`npm start` runs both in one process without Redis',
+      'environment: REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set, because the billing ' +
+        'worker alone reads the usage stream of a sidecar; `npm start` runs both in one process without Redis',
     ]);
   }
-  const config = loadConfig(CONFIG_DIR);
+  closers.add('usage stream', () => stream.close());
   if (!DATABASE_URL) {
     const lock = await lockDataDir(DATA_DIR);
     closers.add('lock of DATA_DIR', () => lock.release());
   }
-  const registry = new Registry();
-  const stream = await openUsageStream(REDIS_URL, environment, registry, log);
-  closers.add('usage stream', () => stream.close());
   await serveBilling(process, { config, stream, registry, adminToken: ADMIN_TOKEN });
 });

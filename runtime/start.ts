@@ -5,7 +5,7 @@ import { openUsageStream } from '../billing-worker/stream/open.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
 import type { CounterStore } from '../sidecar/counters/contract.ts';
 import { createEmbeddedStore } from '../sidecar/counters/embedded/open.ts';
-import { openRedisCounters } from '../sidecar/counters/redis/open.ts';
+import { openSharedCounters } from '../sidecar/counters/open.ts';
 import { counterSettings } from '../sidecar/counters/settings.ts';
 import { serveSidecar } from '../sidecar/serve.ts';
 import { keptAdminToken } from './admin-token.ts';
@@ -42,11 +42,9 @@ async function openCounters(
   registry: Registry,
 ): Promise<{ store: CounterStore; stream: UsageStream }> {
   const { environment, log } = process;
-  const { DATA_DIR, REDIS_URL } = environment;
-  if (!REDIS_URL)
-    return createEmbeddedStore({ dataDir: DATA_DIR, clock: systemClock, log, settings: counterSettings(environment) });
-  return {
-    store: await openRedisCounters(REDIS_URL, process),
-    stream: await openUsageStream(REDIS_URL, environment, registry, log),
-  };
+  const store = await openSharedCounters(process);
+  const stream = await openUsageStream({ environment, registry, log });
+  if (store && stream) return { store, stream };
+  const settings = counterSettings(environment);
+  return createEmbeddedStore({ dataDir: environment.DATA_DIR, clock: systemClock, log, settings });
 }

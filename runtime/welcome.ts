@@ -9,14 +9,16 @@ export interface Started {
 
 /** What `npm start` prints when everything is ready: where it is, what to try, what to look at next. */
 export function welcome({ adminToken, billing, environment, sidecar }: Started): string {
-  const { CONFIG_DIR, DATABASE_URL, DATA_DIR, OPA_TOKEN, REDIS_URL } = environment;
+  const { CONFIG_DIR, DATABASE_URL, DATA_DIR, OPA_TOKEN, REDIS_URL, UPSTASH_REDIS_REST_URL } = environment;
+  const embedded = `embedded, in ${DATA_DIR}`;
+  const counters = REDIS_URL ? 'Redis' : UPSTASH_REDIS_REST_URL ? 'Upstash' : embedded;
   const bearer = OPA_TOKEN ? ' -H "Authorization: Bearer $OPA_TOKEN"' : '';
   const admin = adminToken ?? '$ADMIN_TOKEN';
   return `
   Ready.
 
-    sidecar         ${sidecar}    counters: ${REDIS_URL ? 'Redis' : `embedded, in ${DATA_DIR}`}
-    billing worker  ${billing}    ledger: ${DATABASE_URL ? 'PostgreSQL' : `embedded, in ${DATA_DIR}`}
+    sidecar         ${sidecar}    counters: ${counters}
+    billing worker  ${billing}    ledger: ${DATABASE_URL ? 'PostgreSQL' : embedded}
 
   Ask for a decision (true: allowed, one token taken from acme's bucket):
 

@@ -4,15 +4,25 @@ import type { Environment } from '../../runtime/config/environment.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type UsageStream, usageStreamKey } from '../../schemas/usage-stream.ts';
 import { openRedisStream } from './redis.ts';
+import { openUpstashStream } from './upstash.ts';
 
-/** Opens the usage stream of the sidecars' Redis. A single Redis has one partition. */
-export function openUsageStream(
-  url: string,
-  environment: Environment,
-  registry: Registry,
-  log: Log,
-): Promise<UsageStream> {
-  return openRedisStream({ url, key: usageStreamKey(0), consumer: consumerName(environment), registry, log });
+export interface OpenStreamDeps {
+  environment: Environment;
+  registry: Registry;
+  log: Log;
+}
+
+/** Opens the usage stream of the sidecars' server, which has one partition; undefined if the environment names none. */
+export async function openUsageStream({
+  environment,
+  log,
+  registry,
+}: OpenStreamDeps): Promise<UsageStream | undefined> {
+  const { REDIS_URL, UPSTASH_REDIS_REST_TOKEN: token, UPSTASH_REDIS_REST_URL: url } = environment;
+  const reader = { key: usageStreamKey(0), consumer: consumerName(environment), registry, log };
+  if (REDIS_URL) return openRedisStream({ url: REDIS_URL, ...reader });
+  if (url && token) return openUpstashStream({ url, token, ...reader });
+  return undefined;
 }
 
 /** The same at every start, so that a worker finds at once what it had taken before the last one. */

@@ -46,6 +46,10 @@ describe('is refused, with the variable and what would be right', () => {
     ['ALLOW_VOLATILE_STORE', 'yes', '1 or 0'],
     ['REDIS_URL', 'localhost:6379', 'redis://'],
     ['DATABASE_URL', 'mysql://x', 'postgres://'],
+    ['UPSTASH_REDIS_REST_URL', 'redis://x.upstash.io', 'https://'],
+    ['UPSTASH_REDIS_REST_URL', 'https://default:hunter2@x.upstash.io', 'without a user and password'],
+    ['UPSTASH_REDIS_REST_TOKEN', 'AX\nY', 'visible ASCII'],
+    ['UPSTASH_REDIS_REST_TOKEN', ' AXY', 'visible ASCII'],
     ['LOG_LEVEL', 'loud', 'trace, debug, info'],
     ['OPA_TOKEN', 'a,,b', 'none of them empty'],
   ])('%s=%s', (name, value, right) => {
@@ -63,8 +67,19 @@ describe('is refused, with the variable and what would be right', () => {
     expect(readEnvironment({ HOST: '0.0.0.0', OPA_TOKEN: 't' }).HOST).toBe('0.0.0.0');
   });
 
+  test('half an access to Upstash, and two stores at once', () => {
+    const url = { UPSTASH_REDIS_REST_URL: 'https://x.upstash.io' };
+    const token = { UPSTASH_REDIS_REST_TOKEN: 'AXY' };
+    expect(problems(url)[0]).toContain('UPSTASH_REDIS_REST_TOKEN must be set as well');
+    expect(problems(token)[0]).toContain('UPSTASH_REDIS_REST_URL must be set as well');
+    expect(problems({ ...url, ...token, REDIS_URL: 'redis://x' })[0]).toContain('unset one of them');
+    expect(readEnvironment({ ...url, ...token })).toMatchObject({ ...url, ...token });
+  });
+
   test('a secret is not repeated', () => {
     expect(problems({ DATABASE_URL: 'mysql://user:hunter2@host' }).join()).not.toContain('hunter2');
+    expect(problems({ UPSTASH_REDIS_REST_URL: 'https://u:hunter2@host' }).join()).not.toContain('hunter2');
+    expect(problems({ UPSTASH_REDIS_REST_TOKEN: 'hunter2\n' }).join()).not.toContain('hunter2');
   });
 });
 

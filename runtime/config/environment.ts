@@ -20,6 +20,17 @@ const url = (...schemes: string[]) =>
     error: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
   });
 
+/** Credentials in a URL have no place in a request, and would be in its error messages. */
+const restUrl = url('https:', 'http:').refine(
+  (value) => !URL.canParse(value) || !(new URL(value).username || new URL(value).password),
+  {
+    error: 'must be a URL without a user and password',
+  },
+);
+
+/** What can be sent in a header: of anything else, the error message would hold the token. */
+const restToken = z.string().regex(/^[\x21-\x7e]+$/, { error: 'must be a token of visible ASCII characters' });
+
 const tokens = z
   .string()
   .transform((value) => value.split(',').map((token) => token.trim()))
@@ -39,6 +50,8 @@ export const environmentSchema = z.object({
   CONFIG_DIR: text('a folder').default('config'),
   POLICY_BUNDLE: text('a bundle file').default('policies/dist/bundle.tar.gz'),
   REDIS_URL: url('redis:', 'rediss:').optional(),
+  UPSTASH_REDIS_REST_URL: restUrl.optional(),
+  UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
   RESERVATION_TTL_S: whole(1, 86_400, 'seconds').default(900),
@@ -64,13 +77,33 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
   if (!parsed.success) {
     throw new ConfigError(parsed.error.issues.map((issue) => `environment: ${String(issue.path[0])} ${issue.message}`));
   }
-  if (!parsed.data.OPA_TOKEN && !isLoopback(parsed.data.HOST)) {
-    throw new ConfigError([
-      `environment: OPA_TOKEN must be set, because HOST=${parsed.data.HOST} can be reached from other machines; ` +
-        'set it to a long random string, or HOST to 127.0.0.1',
-    ]);
-  }
+  const problems = mismatches(parsed.data);
+  if (problems.length) throw new ConfigError(problems.map((problem) => `environment: ${problem}`));
   return parsed.data;
+}
+
+/** What is wrong with variables that are each right. */
+function mismatches(environment: Environment): string[] {
+  const { HOST, OPA_TOKEN, REDIS_URL, UPSTASH_REDIS_REST_TOKEN, UPSTASH_REDIS_REST_URL } = environment;
+  const problems: string[] = [];
+  if (!OPA_TOKEN && !isLoopback(HOST)) {
+    problems.push(
+      `OPA_TOKEN must be set, because HOST=${HOST} can be reached from other machines; ` +
+        'set it to a long random string, or HOST to 127.0.0.1',
+    );
+  }
+  if (UPSTASH_REDIS_REST_URL && !UPSTASH_REDIS_REST_TOKEN) {
+    problems.push('UPSTASH_REDIS_REST_TOKEN must be set as well, because UPSTASH_REDIS_REST_URL is');
+  }
+  if (UPSTASH_REDIS_REST_TOKEN && !UPSTASH_REDIS_REST_URL) {
+    problems.push('UPSTASH_REDIS_REST_URL must be set as well, because UPSTASH_REDIS_REST_TOKEN is');
+  }
+  if (REDIS_URL && UPSTASH_REDIS_REST_URL) {
+    problems.push(
+      'REDIS_URL and UPSTASH_REDIS_REST_URL are both set, but the counters are in one store; unset one of them',
+    );
+  }
+  return problems;
 }
 
 /** The variables of this process, and of `.env` in the working folder for those that are not set. */

@@ -35,6 +35,16 @@ class Scripted implements Connection {
   async close(): Promise<void> {}
 }
 
+function deferred() {
+  const settle = { resolve: (_: unknown) => {}, reject: (_: Error) => {} };
+  const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  return {
+    promise,
+    resolve: (value: unknown) => settle.resolve(value),
+    reject: (error: Error) => settle.reject(error),
+  };
+}
+
 const fails = (error: Error) => () => Promise.reject(error);
 
 function guarded(options: Partial<BreakerOptions> = {}) {
@@ -53,7 +63,13 @@ function guarded(options: Partial<BreakerOptions> = {}) {
     for (let failure = 0; failure < 2; failure++) await call();
     server.calls = 0;
   };
-  return { server, connection, call, pass, open, said };
+  /** The next calls wait until the test says what they come to. */
+  const hold = () => {
+    const held = deferred();
+    server.outcome = () => held.promise;
+    return held;
+  };
+  return { server, connection, call, pass, open, said, hold };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -82,6 +98,37 @@ describe('closed', () => {
     expect(server.calls).toBe(outcomes.length);
   });
 
+  describe('after a failure, the next call waits for what is under way', () => {
+    const afterOneFailure = async () => {
+      const { server, call, hold } = guarded();
+      const slow = hold();
+      const held = call();
+      server.outcome = fails(away());
+      await call();
+      server.outcome = async () => 'done';
+      const next = Promise.all([call(), call(), call()]);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(server.calls).toBe(2);
+      return { server, slow, held, next };
+    };
+
+    test('and is not made if that fails too', async () => {
+      const { server, slow, held, next } = await afterOneFailure();
+      slow.reject(away());
+      await held;
+      for (const error of await next) expect(error).toBeInstanceOf(CountersUnavailable);
+      expect(server.calls).toBe(2);
+    });
+
+    test('and is made if that is answered', async () => {
+      const { server, slow, held, next } = await afterOneFailure();
+      slow.resolve('slow');
+      expect(await held).toBe('slow');
+      expect(await next).toEqual(['done', 'done', 'done']);
+      expect(server.calls).toBe(5);
+    });
+  });
+
   test('many that fail together open it once', async () => {
     const { server, call, said } = guarded();
     server.outcome = fails(away());
@@ -103,37 +150,31 @@ describe('open', () => {
     expect(server.calls + server.probes).toBe(0);
   });
 
-  test('a call that is under way is refused as well, and does not close it when it is answered after all', async () => {
-    const { server, call, open, pass } = guarded();
-    let answer: (value: string) => void = () => undefined;
-    server.outcome = () =>
-      new Promise((resolve) => {
-        answer = resolve;
-      });
-    const slow = call();
-    await open();
-    expect(await slow).toBeInstanceOf(CountersUnavailable);
-    answer('late');
-    await pass(0);
+  test('a call that was under way is waited for, and does not close it', async () => {
+    const { server, call, hold } = guarded();
+    const slow = hold();
+    const held = call();
+    server.outcome = fails(away());
+    await Promise.all([call(), call()]);
     expect(await call()).toBeInstanceOf(CountersUnavailable);
+    slow.resolve('late');
+    expect(await held).toBe('late');
+    expect(await call()).toBeInstanceOf(CountersUnavailable);
+    expect(server.calls).toBe(3);
   });
 });
 
 describe('half open', () => {
   test('one probe, however many call while it is under way', async () => {
-    const { server, call, open, pass } = guarded();
+    const { server, call, open, pass, hold } = guarded();
     await open();
-    let answer: (value: string) => void = () => undefined;
-    server.probe = () =>
-      new Promise((resolve) => {
-        answer = resolve;
-      });
+    const probe = hold();
     await pass(60_000);
     const refused = await Promise.all(Array.from({ length: 50 }, call));
     expect(refused.every((error) => error instanceof CountersUnavailable)).toBe(true);
     expect(server).toMatchObject({ probes: 1, calls: 0 });
     server.outcome = async () => 'done';
-    answer('pong');
+    probe.resolve('pong');
     await pass(0);
     expect(await call()).toBe('done');
   });

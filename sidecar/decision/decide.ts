@@ -103,7 +103,9 @@ class Step {
   }
 
   async failed(reason: Reason, status: number, error: Error): Promise<Answer> {
-    this.#deps.log.error({ err: error, decision_id: this.#decisionId, reason }, 'denied because of a failure');
+    // Of a store that is away the breaker tells, once: an error for each request would only slow the denials down.
+    const level = reason === 'counters_unavailable' ? 'debug' : 'error';
+    this.#deps.log[level]({ err: error, decision_id: this.#decisionId, reason }, 'denied because of a failure');
     if (reason === 'policy_error') await this.#recordDenial(reason);
     const message = reason === 'policy_error' ? 'The policy failed.' : 'The counters cannot be reached.';
     return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, {});

@@ -3,6 +3,8 @@ import { createClient, RESP_TYPES, type RedisClientType } from 'redis';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { BRING_TIMEOUT_MS, bringRedis } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { startProcess } from '../helpers/process.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startSidecar } from '../helpers/services.ts';
 import { ask, get, inParallel } from '../helpers/sidecar-client.ts';
@@ -27,9 +29,21 @@ beforeEach(async () => {
   redis = await startRedis();
   proxy = await startProxy({ target: redis });
   admin = await connectAdmin();
-  sidecar = await startSidecar({ REDIS_URL: proxy.url(redis.url), STORE_TIMEOUT_MS: String(TIMEOUT_MS) });
+  sidecar = await startSidecar(environment());
   expect((await timed()).result.allow).toBe(true);
 });
+
+const environment = () => ({ REDIS_URL: proxy.url(redis.url), STORE_TIMEOUT_MS: String(TIMEOUT_MS) });
+
+/** One that says nothing: hundreds of refusals at once take longer to write than to make. */
+async function startSilent(variables: Record<string, string>): Promise<Service> {
+  const port = await freePort();
+  const env = { ...environment(), ...variables, PORT: String(port), LOG_LEVEL: 'silent' };
+  const process = await startProcess({ script: 'dist/sidecar/main.js', env });
+  const url = `http://127.0.0.1:${port}`;
+  await eventually(async () => expect((await get(`${url}/health`)).status).toBe(200));
+  return { process, url };
+}
 
 async function connectAdmin() {
   const client = createClient({ url: redis.url }).on('error', () => undefined);
@@ -62,7 +76,7 @@ const taken = () => admin.xLen('ocr:{p0}:usage');
 const allowedAgain = () =>
   eventually(async () => expect((await timed()).result.allow).toBe(true), { timeoutMs: 20_000, intervalMs: 20 });
 
-/** One after another, until the breaker has opened; the first of them show how long one waits without it. */
+/** One after another, until the breaker has opened. They show how long one waits without it. */
 async function untilOpen(): Promise<Answer[]> {
   const waited: Answer[] = [];
   while (said('the counters are away').length === 0) waited.push(await timed());
@@ -96,25 +110,30 @@ describe('away, and back without a restart of the sidecar', { timeout: 60_000 },
     await redis.kill('SIGCONT');
     await allowedAgain();
 
+    // What waited in its buffers was too late when it went on: only the first and the last were charged.
+    expect(await taken()).toBe(2);
     allDenied([...waited, ...denied, later]);
-    expect(waited).toHaveLength(2);
-    expect(median(waited)).toBeGreaterThan(TIMEOUT_MS - 10);
+    expect(waited.length).toBeLessThanOrEqual(2);
+    expect(longest(waited)).toBeGreaterThan(TIMEOUT_MS - 10);
     expect(longest(waited)).toBeLessThan(TIMEOUT_MS + SLACK_MS);
-    expect(median(denied)).toBeLessThan(median(waited) / 10);
-    expect(longest([...denied, later])).toBeLessThan(median(waited) / 2);
+    expect(median(denied)).toBeLessThan(longest(waited) / 10);
+    expect(longest([...denied, later])).toBeLessThan(longest(waited) / 2);
     expect([said('the counters are away').length, said('the counters are back').length]).toEqual([1, 1]);
   });
 
   test('frozen under load: nobody waits for the time-outs of others', async () => {
-    // Four rounds of two calls with 64 to each: one after another, the last would wait for a second.
-    const healthy = await inParallel(400, 400, timed);
-    expect(healthy.every(({ result }) => result.allow)).toBe(true);
+    // 400 are four rounds of two calls with 64 to each: without a breaker the last of them wait for 4 s.
+    const timeoutMs = 1_000;
+    sidecar = await startSilent({ STORE_TIMEOUT_MS: String(timeoutMs) });
+    await inParallel(400, 400, timed);
+    const before = await taken();
     await redis.kill('SIGSTOP');
     const denied = await inParallel(400, 400, timed);
     await redis.kill('SIGCONT');
     await allowedAgain();
     allDenied(denied);
-    expect(longest(denied)).toBeLessThan(TIMEOUT_MS + longest(healthy) + SLACK_MS);
+    expect(await taken()).toBe(before + 1);
+    expect(longest(denied)).toBeLessThan(1.8 * timeoutMs);
   });
 
   test('gone without a word: noticed, and connected to anew as soon as there is a way', async () => {
@@ -160,8 +179,8 @@ describe('slow', { timeout: 60_000 }, () => {
     const waited = await untilOpen();
     const denied = await inParallel(100, 1, timed);
     allDenied([...waited, ...denied]);
-    expect(waited).toHaveLength(2);
-    expect(median(denied)).toBeLessThan(median(waited) / 10);
+    expect(waited.length).toBeLessThanOrEqual(2);
+    expect(median(denied)).toBeLessThan(longest(waited) / 10);
     proxy.heal();
     await allowedAgain();
     expect(said('the counters are back')).toHaveLength(1);

@@ -1,11 +1,15 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createClient, type RedisClientType } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packageRoot } from '../../runtime/package-root.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import type { Child } from '../helpers/child.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { createDatabase } from '../helpers/postgres.ts';
 import { startProcess } from '../helpers/process.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
-import { startSidecar } from '../helpers/services.ts';
+import { startSidecar, startWorker } from '../helpers/services.ts';
 import { ask, get } from '../helpers/sidecar-client.ts';
 import { startProxy } from '../helpers/tcp-proxy.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -112,6 +116,33 @@ test('a user who may not ask: said once, and it starts', { timeout: 60_000 }, as
   await client.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
   await eventually(async () => expect((await ask(url, { tenant_id: 'acme' })).body.result).toBe(true));
   expect(lines(process, 'does not tell')).toHaveLength(3);
+});
+
+test("the user of the operators' guide may do all that is needed, and tells all that is asked", {
+  timeout: 60_000,
+}, async () => {
+  await client.configSet(RIGHT);
+  const guide = await readFile(join(packageRoot, 'docs/operators-guide.md'), 'utf8');
+  const command = /^ACL SETUSER openclaw .*$/m.exec(guide)?.[0].replace('>password', '>pw');
+  await client.sendCommand(command?.split(' ') ?? []);
+  const url = redis.url.replace('//', '//openclaw:pw@');
+  const sidecar = await startSidecar({ REDIS_URL: url });
+  await client.sendCommand(['SCRIPT', 'FLUSH']);
+  expect((await ask(sidecar.url, { tenant_id: 'acme', request_id: 'one' })).body.result).toBe(true);
+  expect((await ask(sidecar.url, { tenant_id: 'acme', request_id: 'one' })).body.replayed).toBe(true);
+  expect((await get(`${sidecar.url}/health`)).status).toBe(200);
+
+  const database = await createDatabase();
+  const worker = await startWorker({ REDIS_URL: url, DATABASE_URL: database.url, ADMIN_TOKEN: 'admin' });
+  await eventually(
+    async () => {
+      const { body } = await get(`${worker.url}/v1/usage?tenant_id=acme`, { Authorization: 'Bearer admin' });
+      expect(body.data[0].requests).toBeGreaterThan(0);
+    },
+    { timeoutMs: 30_000 },
+  );
+  const log = [...sidecar.process.stdout, ...worker.process.stdout];
+  expect(log.filter((line) => /does not tell|NOPERM|"level":50/.test(line))).toEqual([]);
 });
 
 describe('found out later', { timeout: 60_000 }, () => {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createClient, ErrorReply, type RedisClientType } from 'redis';
@@ -7,6 +8,7 @@ import { BRING_TIMEOUT_MS } from '../../../test/helpers/bring.ts';
 import { eventually } from '../../../test/helpers/eventually.ts';
 import { type RedisServer, startRedis } from '../../../test/helpers/redis-server.ts';
 import { type FaultProxy, startProxy } from '../../../test/helpers/tcp-proxy.ts';
+import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { isRedisAway } from '../breaker.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { type Connection, connectRedis, type ServerGuard } from './connection.ts';
@@ -132,6 +134,21 @@ describe('what a real server answers is CountersUnavailable, away or not, and so
     expect(isRedisAway(error)).toBe(true);
     await restarted;
     await eventually(() => increment(connection));
+  });
+
+  test('MISCONF', async () => {
+    const dir = await tempDir('redis');
+    const full = await startRedis({ appendonly: false, dir });
+    const { connection } = await connect({ url: full.url });
+    const client = await createClient({ url: full.url }).connect();
+    onTestFinished(() => client.destroy());
+    await client.configSet('save', '3600 1');
+    await rm(dir, { recursive: true });
+    await client.sendCommand(['BGSAVE']);
+    await eventually(async () => expect(await client.info('persistence')).toContain('rdb_last_bgsave_status:err'));
+    await answers('MISCONF', { away: true }, connection);
+    await client.configSet('save', '');
+    expect(await increment(connection)).toBe(1);
   });
 
   test('CLUSTERDOWN', async () => {

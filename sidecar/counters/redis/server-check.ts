@@ -3,7 +3,7 @@ import type { Log } from '../../../runtime/log.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { type Ask, type Fault, faultsOf, readSettings, type ServerSettings, WANTED } from './server-settings.ts';
 
-export interface ServerCheckDeps {
+interface ServerCheckDeps {
   /** Names the server in messages; without a password. */
   server: string;
   /** A server that may forget what was used will do. */

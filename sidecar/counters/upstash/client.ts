@@ -38,14 +38,14 @@ export function upstashClient({ token, url }: UpstashAccess, timeoutMs: number):
   };
 }
 
-/** The client's message of a command that was refused ends with the command: whose it was is not for a log. */
-const REFUSED = /^(.*?)(, command was: .*)?$/s;
+/** The client ends the message of a command that was refused with the command itself, which is not for a log. */
+const COMMAND = ', command was: ';
 
 function explained(error: Error, timeoutMs: number): Error {
   if (error.name === 'TimeoutError') return new Error(`no answer within ${timeoutMs} ms`);
   if (error instanceof errors.UpstashJSONParseError) return new Error('the answer is not JSON, so it is not Upstash’s');
   if (error instanceof errors.UpstashError) {
-    const [, message = ''] = REFUSED.exec(error.message) ?? [];
+    const [message] = error.message.split(COMMAND, 1);
     return message === 'undefined' ? new Error('an error without a message') : new ErrorReply(message);
   }
   // What `fetch` itself says is only that it failed.

@@ -23,7 +23,9 @@ export async function checkUpstash(ask: Ask, { allowVolatile, host, log }: Upsta
   const { eviction } = await readSettings(ask);
   const about = (what: string) => `Upstash at ${host}: ${what}`;
   if (eviction === undefined) {
-    log.warn(about(`it does not tell whether it evicts keys, and must not, for an evicted counter is full: ${SWITCH_OFF}`));
+    log.warn(
+      about(`it does not tell whether it evicts keys, and must not, for an evicted counter is full: ${SWITCH_OFF}`),
+    );
   } else if (eviction !== 'noeviction') {
     const what = `it evicts keys (maxmemory-policy ${eviction}), and an evicted counter is a full bucket again`;
     if (!allowVolatile) {
@@ -49,6 +51,7 @@ async function assertMayWrite(ask: Ask, host: string): Promise<void> {
 
 function mendOf(message: string): string | undefined {
   if (/^(WRONGPASS|NOAUTH|Unauthorized)\b/i.test(message)) return 'copy the REST token from the Upstash console';
-  if (message.startsWith('NOPERM')) return 'it may not run scripts: the standard token is needed, not the read-only one';
+  if (message.startsWith('NOPERM'))
+    return 'it may not run scripts: the standard token is needed, not the read-only one';
   return undefined;
 }

@@ -1,0 +1,156 @@
+import { Counter, type Registry } from 'prom-client';
+import { ErrorReply } from 'redis';
+import type { Log } from '../../runtime/log.ts';
+import type { StreamEntry, StreamLag, UsageStream } from '../../schemas/usage-stream.ts';
+import { type Delivery, GROUP, type GroupState, type StreamCommands } from './stream-commands.ts';
+import { lowerId, nextId } from './stream-id.ts';
+
+/** Of how many entries the first one with a readable time tells the age of the oldest. */
+const AGE_SAMPLE = 10;
+
+export interface LedgerStreamOptions {
+  key: string;
+  registry: Registry;
+  log: Log;
+}
+
+/** The usage stream in a Redis, whatever client speaks to it. */
+export class LedgerStream implements UsageStream {
+  readonly #commands: StreamCommands;
+  readonly #options: LedgerStreamOptions;
+  readonly #lost: Counter;
+  /** Up to where this reader has read again what it took and did not acknowledge; undefined when through. */
+  #ownAfter: string | undefined = '0';
+  #claimFrom = '0-0';
+
+  constructor(commands: StreamCommands, options: LedgerStreamOptions) {
+    this.#commands = commands;
+    this.#options = options;
+    this.#lost = new Counter({
+      name: 'openclaw_usage_stream_lost_entries_total',
+      help: 'Usage events that were deleted from the stream before they were acknowledged: lost for the ledger.',
+      registers: [options.registry],
+    });
+  }
+
+  async read(count: number, waitMs: number): Promise<StreamEntry[]> {
+    try {
+      return kept(await this.#withGroup(() => this.#commands.readNew(count, waitMs)));
+    } catch (error) {
+      // What was delivered into a broken connection is this reader's now, and nobody else's for a while.
+      this.#ownAfter = '0';
+      throw error;
+    }
+  }
+
+  async reclaim(count: number, idleMs: number): Promise<StreamEntry[]> {
+    const entries = (await this.#reclaimOwn(count)) ?? (await this.#claimIdle(count, idleMs));
+    const [first, last] = [entries.at(0), entries.at(-1)];
+    if (!first || !last) return [];
+    const times = await this.#commands.timesDelivered(first.id, last.id, entries.length);
+    return entries.map((entry) => ({ ...entry, redelivered: (times.get(entry.id) ?? 1) - 1 }));
+  }
+
+  /** Undefined: there is nothing of this reader's own left. */
+  async #reclaimOwn(count: number): Promise<StreamEntry[] | undefined> {
+    while (this.#ownAfter !== undefined) {
+      const after = this.#ownAfter;
+      const held = await this.#withGroup(() => this.#commands.readOwn(after, count));
+      const deleted = held.flatMap(([id, fields]) => (fields ? [] : [id]));
+      if (deleted.length) {
+        await this.#commands.acknowledge(deleted);
+        this.#countLost(deleted);
+      }
+      this.#ownAfter = held.at(-1)?.[0];
+      const entries = kept(held);
+      if (entries.length) return entries;
+    }
+    return undefined;
+  }
+
+  async #claimIdle(count: number, idleMs: number): Promise<StreamEntry[]> {
+    do {
+      const claimed = await this.#withGroup(() => this.#commands.claim(this.#claimFrom, count, idleMs));
+      this.#claimFrom = claimed.next;
+      if (claimed.deleted.length) this.#countLost(claimed.deleted);
+      const entries = kept(claimed.entries);
+      if (entries.length) return entries;
+    } while (this.#claimFrom !== '0-0');
+    return [];
+  }
+
+  async acknowledge(ids: string[]): Promise<void> {
+    const group = await this.#withGroup(() => this.#commands.acknowledge(ids));
+    if (group) await this.#commands.trim(undone(group));
+  }
+
+  async lag(): Promise<StreamLag> {
+    const { group, length, now } = await this.#withGroup(() => this.#commands.backlog());
+    const pending = group?.pending ?? 0;
+    const undelivered = group?.undelivered ?? null;
+    // At most all there are, where the server has lost count.
+    const entries = undelivered === null ? Math.max(length, pending) : undelivered + pending;
+    if (entries === 0) return { entries, oldestMs: 0 };
+    const first = group?.firstPending ?? `(${group?.lastDelivered ?? '0-0'}`;
+    const sample = await this.#commands.range(first, AGE_SAMPLE);
+    const at = kept(sample)
+      .map(({ event }) => timeOf(event))
+      .find((time) => time !== undefined);
+    return { entries, oldestMs: at === undefined ? 0 : Math.max(0, now - at) };
+  }
+
+  close(): Promise<void> {
+    return this.#commands.close();
+  }
+
+  /** A group that is gone, with its stream or alone, begins anew at the start; the ledger knows what it has. */
+  async #withGroup<Result>(command: () => Promise<Result>): Promise<Result> {
+    try {
+      return await command();
+    } catch (error) {
+      if (!(error instanceof ErrorReply) || !/^(NOGROUP|ERR no such key)/.test(error.message)) throw error;
+    }
+    await this.#createGroup();
+    return command();
+  }
+
+  async #createGroup(): Promise<void> {
+    const { key, log } = this.#options;
+    try {
+      await this.#commands.createGroup();
+      log.info({ key, group: GROUP }, 'created the consumer group of the usage stream');
+    } catch (error) {
+      if (!(error instanceof ErrorReply) || !error.message.startsWith('BUSYGROUP')) throw error;
+    }
+  }
+
+  #countLost(ids: string[]): void {
+    this.#lost.inc(ids.length);
+    this.#options.log.error({ ids }, 'usage events were deleted from the stream before they reached the ledger');
+  }
+}
+
+/** The lowest id that a reader may still need. */
+function undone({ firstPending, lastDelivered }: GroupState): string {
+  const undelivered = nextId(lastDelivered);
+  return firstPending === undefined ? undelivered : lowerId(firstPending, undelivered);
+}
+
+/** Without what was deleted. */
+const kept = (deliveries: Delivery[]): StreamEntry[] =>
+  deliveries.flatMap(([id, fields]) => (fields ? [{ id, event: fieldE(fields), redelivered: 0 }] : []));
+
+function fieldE(fields: string[]): string | undefined {
+  const at = fields.findIndex((name, index) => index % 2 === 0 && name === 'e');
+  return at < 0 ? undefined : fields[at + 1];
+}
+
+/** The event's own time; undefined if it cannot be read. */
+function timeOf(event: string | undefined): number | undefined {
+  try {
+    const { at } = JSON.parse(event ?? '');
+    return typeof at === 'number' ? at : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { systemClock } from '../../../runtime/clock.ts';
+import type { Process } from '../../../runtime/main.ts';
+import { withBreaker } from '../breaker.ts';
+import type { CounterStore } from '../contract.ts';
+import { loadScripts } from '../redis/scripts.ts';
+import { RedisStore } from '../redis/store.ts';
+import { counterSettings } from '../settings.ts';
+import type { UpstashAccess } from './client.ts';
+import { connectUpstash } from './connection.ts';
+import { checkUpstash } from './server-check.ts';
+
+/**
+ * Opens the counters in the Upstash database that the sidecars and the billing worker share: the same scripts as in
+ * Redis. Throws `ConfigError` if it must not be used; one that cannot be reached yet is looked at when it is, and ends the
+ * process then.
+ */
+export async function openUpstashStore(
+  access: UpstashAccess,
+  { environment, fail, log }: Pick<Process, 'environment' | 'fail' | 'log'>,
+): Promise<CounterStore> {
+  const { ALLOW_VOLATILE_STORE, STORE_TIMEOUT_MS } = environment;
+  const deps = { host: new URL(access.url).host, allowVolatile: ALLOW_VOLATILE_STORE, log };
+  const connection = await connectUpstash({
+    ...access,
+    timeoutMs: STORE_TIMEOUT_MS,
+    log,
+    guard: { check: (ask) => checkUpstash(ask, deps), refuse: fail },
+  });
+  const guarded = withBreaker(connection, { clock: systemClock, log });
+  return new RedisStore(guarded, loadScripts(), systemClock, counterSettings(environment));
+}
