@@ -6,7 +6,7 @@ import { usageStreamKey } from '../../schemas/usage-stream.ts';
  * and two names never share a key: `:` `{` `}` `%` and all control and non-ASCII characters become `%XX`.
  * Throws `URIError` for a lone surrogate; input with one is refused before it comes here.
  */
-export const encodeName = (name: string): string => encodeURIComponent(name);
+const encodeName = (name: string): string => encodeURIComponent(name);
 
 /**
  * The names of keys in one partition. The hash tag keeps all of a partition's keys in one slot of a Redis Cluster.

@@ -23,11 +23,18 @@ beforeEach(async () => {
   await admin.configSet({ 'maxmemory-policy': 'noeviction', appendonly: 'yes' });
 });
 
-async function check({ allowVolatile = false, server = upstash, token = server.token } = {}) {
+interface Given {
+  allowVolatile?: boolean;
+  server?: UpstashServer;
+  token?: string;
+}
+
+async function check({ allowVolatile = false, server = upstash, token }: Given = {}) {
   const said: string[] = [];
   const log = pino({ base: null }, { write: (line) => void said.push(JSON.parse(line).msg) });
   const host = new URL(server.url).host;
-  const checked = checkUpstash(upstashClient({ url: server.url, token }, 5_000), { host, allowVolatile, log });
+  const access = { url: server.url, token: token ?? server.token };
+  const checked = checkUpstash(upstashClient(access, 5_000), { host, allowVolatile, log });
   const refused = await checked.then(
     () => undefined,
     (error: Error) => error,
