@@ -32,9 +32,16 @@ export function listen(
   });
 }
 
+const IDLE_MS = 100;
+
+/** A client that keeps its connection busy would keep the server open: each answer from now on ends its connection. */
 function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS);
+  return new Promise<void>((resolve, reject) => {
     server.close((error) => (error ? reject(error) : resolve()));
     server.closeIdleConnections();
-  });
+  }).finally(() => clearInterval(idle));
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from './config/config-error.ts';
 import { type Environment, processEnvironment } from './config/environment.ts';
 import { createLog, type Log } from './log.ts';
-import { Closers, closeOnSignals } from './shutdown.ts';
+import { Closers, closeOnSignals, GRACE_MS } from './shutdown.ts';
 
 export interface Process {
   environment: Environment;
@@ -26,6 +26,7 @@ export async function runMain(start: (context: Process) => Promise<void>): Promi
     if (failed) return;
     failed = true;
     process.stderr.write(`${what}:\n${explain(error)}\n`);
+    setTimeout(() => exit(1), GRACE_MS).unref();
     await closers.closeAll().catch(() => {});
     exit(1);
   };

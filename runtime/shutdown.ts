@@ -31,7 +31,7 @@ export class Closers {
 }
 
 /** How long a shutdown may take before the process ends all the same. */
-const GRACE_MS = 10_000;
+export const GRACE_MS = 10_000;
 
 /** SIGINT and SIGTERM close everything and end the process with 0; a second signal, or a close that hangs, ends it with 1. */
 export function closeOnSignals(closers: Closers, log: Log, exit: (code: number) => void): void {

@@ -1,0 +1,52 @@
+import { Agent, get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Hono } from 'hono';
+import { expect, test } from 'vitest';
+import { listen } from './listen.ts';
+
+const app = new Hono().get('/', async (c) => {
+  await sleep(20);
+  return c.text('done');
+});
+
+const open = () => listen(app, { host: '127.0.0.1', port: 0, variable: 'PORT' });
+
+/** The body of the answer, or what went wrong. */
+const ask = (url: string, agent: Agent): Promise<string> =>
+  new Promise((resolve) => {
+    get(url, { agent }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(body));
+    }).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+
+test('closing ends although clients keep their connections busy, and what is in flight is answered', async () => {
+  const { close, url } = await open();
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const answers: string[] = [];
+  let asking = true;
+  const clients = Array.from({ length: 4 }, async () => {
+    while (asking) answers.push(await ask(url, agent));
+  });
+  await sleep(100);
+  const before = answers.length;
+  const inFlight = answers.length + 4;
+  await close();
+  asking = false;
+  await Promise.all(clients);
+  expect(await ask(url, agent)).toBe('ECONNREFUSED');
+  agent.destroy();
+  expect(before).toBeGreaterThan(0);
+  expect(answers.slice(0, inFlight)).toEqual(Array(inFlight).fill('done'));
+});
+
+test('an address in use is said with the variable that changes it', async () => {
+  const first = await open();
+  await expect(listen(app, { host: '127.0.0.1', port: first.port, variable: 'BILLING_PORT' })).rejects.toThrow(
+    `127.0.0.1:${first.port} is in use; set BILLING_PORT to a free port, or to 0 to pick one`,
+  );
+  await first.close();
+});
