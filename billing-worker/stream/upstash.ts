@@ -75,7 +75,8 @@ class UpstashStreamCommands implements StreamCommands {
   async claim(from: string, count: number, idleMs: number): Promise<Claimed> {
     const options = [String(idleMs), from, 'COUNT', String(Math.min(count, MAX_COUNT))];
     const reply = await this.#send(['XAUTOCLAIM', this.#key, GROUP, this.#consumer, ...options]);
-    const [next, entries, deleted] = reply as [string, Delivery[], string[]];
+    // A server of the time before Redis 7 leaves the third out.
+    const [next, entries, deleted = []] = reply as [string, Delivery[], string[]?];
     return { next, entries, deleted };
   }
 

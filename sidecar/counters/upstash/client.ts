@@ -7,6 +7,9 @@ export interface UpstashAccess {
   token: string;
 }
 
+/** Whoever may not write, or has no room to, may not run a script of this kind, whatever it does. */
+export const WOULD_WRITE = ['EVAL', '#!lua\nreturn 1', '0'];
+
 /**
  * Sends one command as one HTTP request. Throws an `ErrorReply` where Upstash answers with an error, and another error
  * where it does not answer within `timeoutMs`, or is not who answers.

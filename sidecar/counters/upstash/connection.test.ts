@@ -106,14 +106,17 @@ describe('a server that', () => {
     expect(await eventually(() => increment(connection))).toBe(2);
   });
 
-  test('is a gateway that answers in Upstash’s place is away', async () => {
-    const gateway = createServer((_, response) => response.writeHead(502).end('<html>Bad Gateway</html>'));
-    gateway.listen(0, '127.0.0.1');
-    await once(gateway, 'listening');
-    onTestFinished(() => void gateway.close());
-    const { connection } = await connect({ url: `http://127.0.0.1:${(gateway.address() as AddressInfo).port}` });
-    expect(isRedisAway(await failure(increment(connection)))).toBe(true);
-  });
+  test.each(['<html>Bad Gateway</html>', '{"message":"Bad Gateway"}'])(
+    'is a gateway in its place is away: %s',
+    async (answer) => {
+      const gateway = createServer((_, response) => response.writeHead(502).end(answer));
+      gateway.listen(0, '127.0.0.1');
+      await once(gateway, 'listening');
+      onTestFinished(() => void gateway.close());
+      const { connection } = await connect({ url: `http://127.0.0.1:${(gateway.address() as AddressInfo).port}` });
+      expect(isRedisAway(await failure(increment(connection)))).toBe(true);
+    },
+  );
 });
 
 describe('an answer that is an error', () => {

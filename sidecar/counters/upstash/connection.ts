@@ -5,13 +5,10 @@ import { CountersUnavailable } from '../contract.ts';
 import type { Connection, ServerGuard } from '../redis/connection.ts';
 import { withDeadline } from '../redis/deadline.ts';
 import type { Script } from '../redis/scripts.ts';
-import { type Send, type UpstashAccess, upstashClient } from './client.ts';
+import { type Send, type UpstashAccess, upstashClient, WOULD_WRITE } from './client.ts';
 
 /** The first request opens a connection across the internet; nobody waits for a decision yet. */
 const OPEN_MS = 5_000;
-
-/** Who may not write, or has no room, may not run a script of this kind, whatever it does. */
-const WOULD_WRITE = '#!lua\nreturn 1';
 
 export interface UpstashOptions extends UpstashAccess {
   /** How long one call may take, in milliseconds. */
@@ -72,7 +69,7 @@ class UpstashConnection implements Connection {
 
   ping(): Promise<void> {
     return this.#within(async () => {
-      await this.#send(['EVAL', WOULD_WRITE, '0']);
+      await this.#send(WOULD_WRITE);
     });
   }
 

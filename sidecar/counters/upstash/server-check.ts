@@ -2,6 +2,7 @@ import { ErrorReply } from 'redis';
 import { ConfigError } from '../../../runtime/config/config-error.ts';
 import type { Log } from '../../../runtime/log.ts';
 import { type Ask, readSettings } from '../redis/server-settings.ts';
+import { WOULD_WRITE } from './client.ts';
 
 export interface UpstashCheckDeps {
   /** Names the database in messages. */
@@ -35,12 +36,9 @@ export async function checkUpstash(ask: Ask, { allowVolatile, host, log }: Upsta
   }
 }
 
-/** A read-only token may not run this, though it writes nothing. */
-const MAY_WRITE = '#!lua\nreturn 1';
-
 async function assertMayWrite(ask: Ask, host: string): Promise<void> {
   try {
-    await ask(['EVAL', MAY_WRITE, '0']);
+    await ask(WOULD_WRITE);
   } catch (error) {
     if (!(error instanceof ErrorReply)) throw error;
     const mend = mendOf(error.message);
