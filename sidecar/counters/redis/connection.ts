@@ -5,6 +5,7 @@ import { ConfigError } from '../../../runtime/config/config-error.ts';
 import type { Log } from '../../../runtime/log.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { withDeadline } from './deadline.ts';
+import { runScript } from './run-script.ts';
 import type { Script } from './scripts.ts';
 import type { Ask } from './server-settings.ts';
 import { Silence } from './silence.ts';
@@ -92,16 +93,7 @@ class RedisConnection implements Connection {
   }
 
   run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args];
-    return this.#within(async (inTime) => {
-      try {
-        return await this.#send(['EVALSHA', script.sha, ...rest]);
-      } catch (error) {
-        // Once the caller has given up, nothing more may be taken for it.
-        if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT') || !inTime()) throw error;
-        return await this.#send(['EVAL', script.source, ...rest]);
-      }
-    });
+    return this.#within((inTime) => runScript((command) => this.#send(command), script, [keys, args], inTime));
   }
 
   get(key: string): Promise<string | null> {

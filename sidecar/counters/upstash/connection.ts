@@ -1,9 +1,9 @@
-import { ErrorReply } from 'redis';
 import { ConfigError } from '../../../runtime/config/config-error.ts';
 import type { Log } from '../../../runtime/log.ts';
 import { CountersUnavailable } from '../contract.ts';
 import type { Connection, ServerGuard } from '../redis/connection.ts';
 import { withDeadline } from '../redis/deadline.ts';
+import { runScript } from '../redis/run-script.ts';
 import type { Script } from '../redis/scripts.ts';
 import { type Send, type UpstashAccess, upstashClient, WOULD_WRITE } from './client.ts';
 
@@ -51,16 +51,7 @@ class UpstashConnection implements Connection {
   }
 
   run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args];
-    return this.#within(async (inTime) => {
-      try {
-        return await this.#send(['EVALSHA', script.sha, ...rest]);
-      } catch (error) {
-        // Once the caller has given up, nothing more may be taken for it.
-        if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT') || !inTime()) throw error;
-        return await this.#send(['EVAL', script.source, ...rest]);
-      }
-    });
+    return this.#within((inTime) => runScript(this.#send, script, [keys, args], inTime));
   }
 
   get(key: string): Promise<string | null> {

@@ -38,6 +38,7 @@ if record.state == 'settled' or record.state == 'voided' then
   return { 'conflict', record.state }
 end
 
+check_open(KEYS[2])
 local actual = cjson.decode(ARGV[5])
 local changes, events = {}, {}
 

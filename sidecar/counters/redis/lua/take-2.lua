@@ -139,6 +139,7 @@ local function take(plan, about, record_key, request_key, fingerprint)
   local record = new_record(about, views, chosen, request_key, fingerprint, now)
   if peek then return reply('taken', views, candidate, '') end
 
+  if record.state == 'reserved' then check_open(KEYS[2]) end
   append(about, record.state, event_limits(views), true, chosen)
   local receipt = cjson.encode(record)
   if record.state == 'reserved' or request_key ~= '' then

@@ -49,3 +49,9 @@ local function stored_record(key)
   if record.v ~= 1 then error('record ' .. key .. ' is of version ' .. tostring(record.v) .. '; this is version 1', 0) end
   return record
 end
+
+-- Raises a string if the set of open reservations cannot be written: to be asked before the first write.
+local function check_open(key)
+  local count = redis.pcall('ZCARD', key)
+  if type(count) == 'table' then error(count.err, 0) end
+end
