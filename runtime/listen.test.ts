@@ -4,7 +4,10 @@ import { Hono } from 'hono';
 import { expect, test } from 'vitest';
 import { listen } from './listen.ts';
 
+let begun = 0;
+
 const app = new Hono().get('/', async (c) => {
+  begun += 1;
   await sleep(20);
   return c.text('done');
 });
@@ -32,15 +35,13 @@ test('closing ends although clients keep their connections busy, and what is in 
     while (asking) answers.push(await ask(url, agent));
   });
   await sleep(100);
-  const before = answers.length;
-  const inFlight = answers.length + 4;
   await close();
   asking = false;
   await Promise.all(clients);
   expect(await ask(url, agent)).toBe('ECONNREFUSED');
   agent.destroy();
-  expect(before).toBeGreaterThan(0);
-  expect(answers.slice(0, inFlight)).toEqual(Array(inFlight).fill('done'));
+  expect(begun).toBeGreaterThan(0);
+  expect(answers.filter((answer) => answer === 'done')).toHaveLength(begun);
 });
 
 test('an address in use is said with the variable that changes it', async () => {
