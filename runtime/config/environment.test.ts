@@ -32,6 +32,11 @@ test('tokens are separated by commas', () => {
   expect(readEnvironment({ OPA_TOKEN: 'new, old' }).OPA_TOKEN).toEqual(['new', 'old']);
 });
 
+test('nodes of a cluster are separated by commas', () => {
+  const urls = ['redis://a:1', 'redis://b:2'];
+  expect(readEnvironment({ REDIS_CLUSTER_URLS: urls.join(', ') }).REDIS_CLUSTER_URLS).toEqual(urls);
+});
+
 test('a flag is 1 or 0', () => {
   expect(readEnvironment({}).ALLOW_VOLATILE_STORE).toBe(false);
   expect(readEnvironment({ ALLOW_VOLATILE_STORE: '0' }).ALLOW_VOLATILE_STORE).toBe(false);
@@ -45,6 +50,9 @@ describe('is refused, with the variable and what would be right', () => {
     ['MAX_BODY_BYTES', '1e6', 'bytes'],
     ['ALLOW_VOLATILE_STORE', 'yes', '1 or 0'],
     ['REDIS_URL', 'localhost:6379', 'redis://'],
+    ['REDIS_CLUSTER_URLS', 'redis://a:1,b:2', 'redis://'],
+    ['ON_STORE_FAILURE', 'open', 'deny or allow'],
+    ['MAX_DECISION_RECORDS', '0', 'records from 1'],
     ['DATABASE_URL', 'mysql://x', 'postgres://'],
     ['UPSTASH_REDIS_REST_URL', 'redis://x.upstash.io', 'https://'],
     ['UPSTASH_REDIS_REST_URL', 'https://default:hunter2@x.upstash.io', 'without a user and password'],
@@ -72,7 +80,7 @@ describe('is refused, with the variable and what would be right', () => {
     const token = { UPSTASH_REDIS_REST_TOKEN: 'AXY' };
     expect(problems(url)[0]).toContain('UPSTASH_REDIS_REST_TOKEN must be set as well');
     expect(problems(token)[0]).toContain('UPSTASH_REDIS_REST_URL must be set as well');
-    expect(problems({ ...url, ...token, REDIS_URL: 'redis://x' })[0]).toContain('unset one of them');
+    expect(problems({ ...url, ...token, REDIS_URL: 'redis://x' })[0]).toContain('unset all but one');
     expect(readEnvironment({ ...url, ...token })).toMatchObject({ ...url, ...token });
   });
 

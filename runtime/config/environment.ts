@@ -20,6 +20,12 @@ const url = (...schemes: string[]) =>
     error: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
   });
 
+/** Some of a cluster's nodes: each names the others. */
+const clusterUrls = z
+  .string()
+  .transform((value) => value.split(',').map((each) => each.trim()))
+  .pipe(z.array(url('redis:', 'rediss:')));
+
 /** Credentials in a URL have no place in a request, and would be in its error messages. */
 const restUrl = url('https:', 'http:').refine(
   (value) => !URL.canParse(value) || !(new URL(value).username || new URL(value).password),
@@ -50,12 +56,15 @@ export const environmentSchema = z.object({
   CONFIG_DIR: text('a folder').default('config'),
   POLICY_BUNDLE: text('a bundle file').default('policies/dist/bundle.tar.gz'),
   REDIS_URL: url('redis:', 'rediss:').optional(),
+  REDIS_CLUSTER_URLS: clusterUrls.optional(),
   UPSTASH_REDIS_REST_URL: restUrl.optional(),
   UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
   RESERVATION_TTL_S: whole(1, 86_400, 'seconds').default(900),
   STORE_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
+  ON_STORE_FAILURE: z.enum(['deny', 'allow'], { error: 'must be deny or allow' }).default('deny'),
+  MAX_DECISION_RECORDS: whole(1, 1_000_000_000, 'records').default(5_000_000),
   ALLOW_VOLATILE_STORE: flag.default(false),
   POLICY_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   MAX_BODY_BYTES: whole(1, 1_073_741_824, 'bytes').default(1_048_576),
@@ -84,7 +93,7 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
 
 /** What is wrong with variables that are each right. */
 function mismatches(environment: Environment): string[] {
-  const { HOST, OPA_TOKEN, REDIS_URL, UPSTASH_REDIS_REST_TOKEN, UPSTASH_REDIS_REST_URL } = environment;
+  const { HOST, OPA_TOKEN, UPSTASH_REDIS_REST_TOKEN, UPSTASH_REDIS_REST_URL } = environment;
   const problems: string[] = [];
   if (!OPA_TOKEN && !isLoopback(HOST)) {
     problems.push(
@@ -98,10 +107,11 @@ function mismatches(environment: Environment): string[] {
   if (UPSTASH_REDIS_REST_TOKEN && !UPSTASH_REDIS_REST_URL) {
     problems.push('UPSTASH_REDIS_REST_URL must be set as well, because UPSTASH_REDIS_REST_TOKEN is');
   }
-  if (REDIS_URL && UPSTASH_REDIS_REST_URL) {
-    problems.push(
-      'REDIS_URL and UPSTASH_REDIS_REST_URL are both set, but the counters are in one store; unset one of them',
-    );
+  const stores = (['REDIS_URL', 'REDIS_CLUSTER_URLS', 'UPSTASH_REDIS_REST_URL'] as const).filter(
+    (name) => environment[name],
+  );
+  if (stores.length > 1) {
+    problems.push(`${stores.join(' and ')} are both set, but the counters are in one store; unset all but one`);
   }
   return problems;
 }
