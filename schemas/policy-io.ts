@@ -11,6 +11,14 @@ import { isTimeZone } from './time-zone.ts';
 /** Room for an id made of a few names, each of 256 characters at most. */
 const name = z.string().min(1).max(1_024);
 
+/**
+ * Whose counters, or gates: the tenant's own, or those that all tenants share at one provider account, such as
+ * `shared:anthropic-main`.
+ */
+const scopeSchema = z.union([z.literal('tenant'), z.templateLiteral(['shared:', z.string().min(1).max(256)])], {
+  error: 'must be "tenant" or "shared:" and the name of a provider account',
+});
+
 const refillSchema = z.strictObject({
   /** What one refill adds, in the limit's unit. */
   amount: z.int().min(1).max(MAX_REFILL),
@@ -56,6 +64,7 @@ const common = {
   thresholds: z.array(z.int().min(1).max(1_000)).max(16).default([]),
   /** `deny`: no room refuses the whole request. `flag`: taken anyway, and the decision is told. */
   on_exceed: z.enum(['deny', 'flag']).default('deny'),
+  scope: scopeSchema.default('tenant'),
 };
 
 /** One counter and its rule. `id` names the counter within its subject. */
@@ -70,6 +79,10 @@ const limitSchema = z.discriminatedUnion('kind', [
 const candidateSchema = z.strictObject({
   model: name,
   limits: z.array(limitSchema).max(32).default([]),
+  /** Names of switches, each open unless it was closed until some instant: one that is closed passes the model over. */
+  gates: z.array(name).max(16).default([]),
+  /** Whose the gates are; that of the shared limits where it is not given. */
+  scope: scopeSchema.optional(),
 });
 
 const refusalSchema = z.strictObject({
@@ -79,6 +92,10 @@ const refusalSchema = z.strictObject({
 });
 
 const uniqueIds = (limits: { id: string }[]) => new Set(limits.map((limit) => limit.id)).size === limits.length;
+
+/** Of limits and of candidates: the scopes that are no tenant's. */
+const sharedScopes = (scoped: { scope?: string | undefined }[]) =>
+  new Set(scoped.flatMap(({ scope }) => (scope === undefined || scope === 'tenant' ? [] : [scope])));
 
 /** The document `<pkg>/plan`: what a request draws on, or why it is refused before anything is taken. */
 export const planSchema = z
@@ -97,6 +114,15 @@ export const planSchema = z
       ),
     {
       error: 'two limits of one request have the same id',
+    },
+  )
+  .refine(
+    (plan) =>
+      (plan.candidates.length ? plan.candidates : [{ limits: [], scope: undefined }]).every(
+        (c) => sharedScopes([...plan.limits, ...c.limits, c]).size <= 1,
+      ),
+    {
+      error: 'a candidate and its limits, together with the common ones, share with more than one provider account',
     },
   );
 
@@ -120,6 +146,7 @@ export type Limit = z.infer<typeof limitSchema>;
 export type TokenBucket = Extract<Limit, { kind: 'token_bucket' }>;
 export type Concurrency = Extract<Limit, { kind: 'concurrency' }>;
 export type CalendarWindow = Extract<Limit, { kind: 'window' }>;
+export type Scope = z.infer<typeof scopeSchema>;
 export type Candidate = z.infer<typeof candidateSchema>;
 export type Plan = z.infer<typeof planSchema>;
 export type Decision = z.infer<typeof decisionSchema>;
@@ -145,10 +172,20 @@ export interface LimitOutcome {
   retry_after_ms: number | null;
 }
 
+/** A candidate that was passed over because a gate of its was closed. */
+export interface ClosedGate {
+  gate: string;
+  candidate: string;
+  /** Epoch milliseconds until which it is closed; `MAX_AMOUNT`: until it is opened. */
+  until: number;
+}
+
 /** What the take came to: the `input.outcome` of the decision, in full. */
 export interface Outcome {
   granted: boolean;
   /** The chosen candidate's model; null if the plan names none or none had room. */
   candidate: string | null;
+  /** The gates for which candidates were passed over, in their order. */
+  closed: ClosedGate[];
   limits: LimitOutcome[];
 }

@@ -6,7 +6,7 @@ import { type BreakerOptions, isRedisAway, withBreaker } from './breaker.ts';
 import { CountersUnavailable } from './contract.ts';
 import type { Connection } from './redis/connection.ts';
 
-const SCRIPT = { name: 'take-2', source: '', sha: '' };
+const SCRIPT = { name: 'take-3', source: '', sha: '' };
 
 const away = (cause: Error = new Error('no answer within 250 ms')) => new CountersUnavailable('Redis', { cause });
 const answered = (message: string) => away(new ErrorReply(message));

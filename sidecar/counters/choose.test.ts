@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Limit, Plan } from '../../schemas/policy-io.ts';
+import type { Candidate, Limit, Plan } from '../../schemas/policy-io.ts';
 import { planSchema } from '../../schemas/policy-io.ts';
 import { choose } from './choose.ts';
 
@@ -22,11 +22,19 @@ const planOf = (common: string[], candidates: Record<string, string[]> = {}): Pl
 /** Every limit has room but those that are named. */
 function chosen(plan: Plan, ...short: string[]) {
   const asked: string[] = [];
-  const { candidate, granted, limits } = choose(plan, ({ id }: Limit) => {
+  const grants = ({ id }: Limit) => {
     asked.push(id);
     return !short.includes(id);
-  });
-  return { granted, model: candidate?.model, limits: limits.map(({ id }) => id), asked };
+  };
+  const isClosed = ({ model }: Candidate) => (short.includes(model) ? [{ gate: 'g', candidate: model, until: 1 }] : []);
+  const { candidate, closed, granted, limits } = choose(plan, grants, isClosed);
+  return {
+    granted,
+    closed: closed.map((gate) => gate.candidate),
+    model: candidate?.model,
+    limits: limits.map(({ id }) => id),
+    asked,
+  };
 }
 
 const both = planOf(['common'], { first: ['a', 'b'], second: ['c'] });
@@ -39,6 +47,8 @@ test.each([
   ['the second candidate', both, ['b'], { granted: true, model: 'second', limits: ['common', 'c'] }],
   ['no candidate', both, ['a', 'c'], { granted: false, model: undefined, limits: ['common', 'a', 'b'] }],
   ['no common room', both, ['common'], { granted: false, model: undefined, limits: ['common', 'a', 'b'] }],
+  ['a candidate whose gate is closed', both, ['first'], { granted: true, model: 'second', closed: ['first'] }],
+  ['nothing but closed gates', both, ['first', 'second'], { granted: false, closed: ['first', 'second'] }],
   ['a candidate without limits', planOf([], { free: [] }), [], { granted: true, model: 'free', limits: [] }],
 ])('%s', (_, plan, short, expected) => {
   expect(chosen(plan, ...short)).toMatchObject(expected);

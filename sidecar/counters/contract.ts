@@ -1,4 +1,4 @@
-import type { Outcome, Plan } from '../../schemas/policy-io.ts';
+import type { Outcome, Plan, Scope } from '../../schemas/policy-io.ts';
 import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
 
 /** What every store is told of how to count. */
@@ -7,6 +7,8 @@ export interface CounterSettings {
   reservationTtlMs: number;
   /** How long anybody waits for an answer: a take that is carried out later takes nothing. */
   timeoutMs: number;
+  /** So many records of grants are kept at most. */
+  maxRecords: number;
 }
 
 /** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */
@@ -36,6 +38,23 @@ export interface TakeRequest {
   /** Makes the take idempotent; `fingerprint` tells the same body from another one under the same id. */
   requestId?: string | undefined;
   fingerprint: string;
+  /** The gate of the key that asks, among the tenant's: it must be open, whatever the plan says. */
+  keyGate?: string;
+  /** A refusal leaves no event: who asks counts it. */
+  quiet?: boolean;
+}
+
+/** A grant that was given while the store was away. */
+export interface Owed extends Omit<TakeRequest, 'keyGate' | 'quiet'> {
+  /** When it was given: epoch milliseconds. It selects price and cycle, and a window that has ended since is not charged. */
+  decidedAt: number;
+}
+
+/** A switch that candidates and keys depend on: open unless it is closed until some instant. */
+export interface Gate {
+  tenantId: string;
+  scope: Scope;
+  name: string;
 }
 
 export type TakeResult =
@@ -46,7 +65,9 @@ export type TakeResult =
   /** This tenant and request id were granted before: nothing was charged, the stored answer is given again. */
   | { kind: 'replayed'; outcome: Outcome; at: number; decisionId: string; policyRevision: string | undefined }
   /** This tenant and request id were granted before, for another body. */
-  | { kind: 'conflict' };
+  | { kind: 'conflict' }
+  /** The gate of the key that asks is closed: nothing was charged. */
+  | { kind: 'closed'; at: number };
 
 /** `crossed`: thresholds that this report crosses, and nothing before it in the period. */
 export interface Change {
@@ -91,6 +112,8 @@ export interface Denial {
   decisionId: string;
   event: EventSubject;
   reason: string;
+  /** How many such requests it stands for; 1 if not given. */
+  count?: number;
 }
 
 /** What is kept of a grant. */
@@ -115,6 +138,7 @@ export interface DecisionRecord {
  * - **Settle moves the charge once.** More than the estimate is charged even into debt, which refill pays off first.
  *   Less, or a void, gives back what refill has not already given back, oldest charge first.
  * - **What was used stays used** when a capacity changes; the new capacity holds from the next take.
+ * - **A gate that is closed** is closed for every process from the next take on.
  *
  * A denial is a value. A store that cannot be reached, or answers with an error, throws `CountersUnavailable`: the
  * take may or may not have happened, and only a retry with the same request id tells.
@@ -123,6 +147,11 @@ export interface CounterStore {
   /** How many partitions the keys are spread over, and which one is this tenant's. */
   partitionOf(tenantId: string): number;
   take(request: TakeRequest): Promise<TakeResult>;
+  /**
+   * Charges what was allowed while the store was away, for the first candidate, into debt if need be; once, however often
+   * it is repeated within 24 hours.
+   */
+  owe(owed: Owed): Promise<Extract<TakeResult, { kind: 'taken' | 'replayed' | 'conflict' }>>;
   /** What `take` would come to now. Takes nothing, leaves no event. */
   peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }>;
   settle(request: SettleRequest): Promise<SettleResult>;
@@ -134,11 +163,22 @@ export interface CounterStore {
   record(decisionId: string): Promise<DecisionRecord | undefined>;
   /** Appends a `denied` event. */
   deny(denial: Denial): Promise<void>;
+  /** Closes a gate until an instant of the store's clock (epoch milliseconds, `MAX_AMOUNT`: for good), or opens it. */
+  setGate(gate: Gate, closedUntil: number | undefined): Promise<void>;
   /** Throws `CountersUnavailable` if the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
 export class CountersUnavailable extends Error {
-  override readonly name = 'CountersUnavailable';
+  override readonly name: string = 'CountersUnavailable';
+}
+
+/** So many grants are remembered that no more may be: what needs a record is refused, whatever its limits say. */
+export class RecordsFull extends CountersUnavailable {
+  override readonly name = 'RecordsFull';
+
+  constructor(maxRecords: number) {
+    super(`${maxRecords} grants are remembered, and MAX_DECISION_RECORDS allows no more`);
+  }
 }

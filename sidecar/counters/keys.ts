@@ -1,5 +1,6 @@
-import type { Limit } from '../../schemas/policy-io.ts';
+import type { Limit, Scope } from '../../schemas/policy-io.ts';
 import { usageStreamKey } from '../../schemas/usage-stream.ts';
+import type { Gate } from './contract.ts';
 
 /**
  * Percent-encodes a name that came from outside, so that no name can hold a separator, a hash tag, NUL or a newline,
@@ -10,28 +11,51 @@ const encodeName = (name: string): string => encodeURIComponent(name);
 
 /**
  * The names of keys in one partition. The hash tag keeps all of a partition's keys in one slot of a Redis Cluster.
- * Layout: `ocr:{p<n>}:<kind>:…`
+ * Layout: `ocr:{<tag>}:<kind>:…`. On a cluster, what is shared at a provider account is in a partition of its own.
  */
 export interface PartitionKeys {
   stream: string;
   /** Reservations that are neither settled, voided nor expired, by when they expire. */
   open: string;
+  /** How many records there are. */
+  records: string;
   /** All counters of one subject in one hash, a field per limit: read and written in one call. */
-  subject(tenantId: string, subject: Limit['subject']): string;
+  subject(tenantId: string, limit: Pick<Limit, 'scope' | 'subject'>): string;
+  gate(gate: Gate): string;
   record(decisionId: string): string;
   request(tenantId: string, requestId: string): string;
 }
 
-export function partitionKeys(partition: number): PartitionKeys {
-  const prefix = `ocr:{p${partition}}:`;
+export const partitionKeys = (partition: number): PartitionKeys =>
+  keysOf(`ocr:{p${partition}}:`, usageStreamKey(partition));
+
+/** `account` is the name behind `shared:`. Its stream is never written: what it charged is in the events of the tenants. */
+export function accountKeys(account: string): PartitionKeys {
+  const prefix = `ocr:{s:${encodeName(account)}}:`;
+  return keysOf(prefix, `${prefix}usage`);
+}
+
+function keysOf(prefix: string, stream: string): PartitionKeys {
   return {
-    stream: usageStreamKey(partition),
+    stream,
     open: `${prefix}open`,
-    subject: (tenantId, subject) =>
-      `${prefix}c:${encodeName(tenantId)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
+    records: `${prefix}records`,
+    subject: (tenantId, { scope, subject }) =>
+      `${prefix}c:${owner(tenantId, scope)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
+    gate: ({ name, scope, tenantId }) => `${prefix}g:${owner(tenantId, scope)}:${encodeName(name)}`,
     record: (decisionId) => `${prefix}d:${encodeName(decisionId)}`,
     request: (tenantId, requestId) => `${prefix}q:${encodeName(tenantId)}:${encodeName(requestId)}`,
   };
+}
+
+/** The provider account behind a shared scope. */
+export const accountOf = (scope: Scope | undefined): string | undefined =>
+  scope === undefined || scope === 'tenant' ? undefined : scope.slice('shared:'.length);
+
+/** An `@` in a tenant's name is encoded, so no tenant can name itself after an account. */
+function owner(tenantId: string, scope: Scope): string {
+  const account = accountOf(scope);
+  return account === undefined ? encodeName(tenantId) : `@${encodeName(account)}`;
 }
 
 /**

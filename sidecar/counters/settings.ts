@@ -1,7 +1,12 @@
 import type { Environment } from '../../runtime/config/environment.ts';
 import type { CounterSettings } from './contract.ts';
 
-export const counterSettings = ({ RESERVATION_TTL_S, STORE_TIMEOUT_MS }: Environment): CounterSettings => ({
+export const counterSettings = ({
+  MAX_DECISION_RECORDS,
+  RESERVATION_TTL_S,
+  STORE_TIMEOUT_MS,
+}: Environment): CounterSettings => ({
   reservationTtlMs: RESERVATION_TTL_S * 1000,
   timeoutMs: STORE_TIMEOUT_MS,
+  maxRecords: MAX_DECISION_RECORDS,
 });

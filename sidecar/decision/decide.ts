@@ -59,6 +59,15 @@ export class Decider {
 
 const GRANTED: Decision = { allow: true, reason: 'ok', status: 200, message: '', warnings: [], obligations: {} };
 
+const REVOKED: Decision = {
+  allow: false,
+  reason: 'revoked_key',
+  status: 401,
+  message: 'This key has been revoked.',
+  warnings: [],
+  obligations: {},
+};
+
 /** One decision on its way. */
 class Step {
   readonly #deps: DeciderDeps;
@@ -86,6 +95,7 @@ class Step {
   async counted(plan: Plan): Promise<Answer | Conflict> {
     const result = this.#dryRun ? await this.#peek(plan) : await this.#take(plan);
     if (result.kind === 'conflict') return 'conflict';
+    if (result.kind === 'closed') return this.#answer(REVOKED, { plan, at: result.at });
     const decision = await this.#decided(plan, result);
     if (result.kind === 'taken' && !decision.allow && !this.#dryRun) {
       await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
@@ -116,13 +126,13 @@ class Step {
     return this.#deps.store.take({ decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint });
   }
 
-  async #peek(plan: Plan): Promise<Exclude<TakeResult, { kind: 'conflict' | 'replayed' }>> {
+  async #peek(plan: Plan): Promise<Extract<TakeResult, { kind: 'taken' | 'refused' }>> {
     const { at, outcome } = await this.#deps.store.peek(plan, this.#request.subject.tenant_id);
     return outcome.granted ? { kind: 'taken', at, outcome, receipt: '' } : { kind: 'refused', at, outcome };
   }
 
   /** A policy that fails on what was taken gives it back; one that grants what a `deny` limit refused has failed. */
-  async #decided(plan: Plan, result: Exclude<TakeResult, { kind: 'conflict' }>): Promise<Decision> {
+  async #decided(plan: Plan, result: Exclude<TakeResult, { kind: 'conflict' | 'closed' }>): Promise<Decision> {
     const { outcome } = result;
     // The policy that granted it is gone: what stands is that it was granted.
     if (result.kind === 'replayed' && result.policyRevision !== this.#policy.revision) return GRANTED;

@@ -21,6 +21,7 @@ const limit = (id: string, more: Partial<LimitOutcome> = {}): LimitOutcome => ({
 const outcome = (...limits: LimitOutcome[]): Outcome => ({
   granted: limits.every((l) => l.granted),
   candidate: null,
+  closed: [],
   limits,
 });
 

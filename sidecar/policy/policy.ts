@@ -87,7 +87,7 @@ export class Policy {
 
   /** What the outcome means. Throws `PolicyError`. */
   async decide(pkg: string, input: string, outcome: Outcome, plan: Plan): Promise<Decision> {
-    const seen = { ...outcome, limits: plan.raw_counters ? outcome.limits : outcome.limits.map(band) };
+    const seen = plan.raw_counters ? outcome : bands(outcome);
     const withOutcome = `${input.slice(0, -1)}${input === '{}' ? '' : ','}"outcome":${JSON.stringify(seen)}}`;
     const decision = await this.#remembered(`${pkg}/decision`, withOutcome, decisionSchema, !plan.raw_counters);
     const forced = decision.obligations.force_model;
@@ -140,5 +140,12 @@ function meteredPackages(entrypoints: readonly string[]): Set<string> {
   return new Set(packages.filter((pkg) => entrypoints.includes(`${pkg}/decision`)));
 }
 
-/** What a policy sees of a limit: bands, not numbers, so that its answer can be remembered. */
+/** What a policy sees of an outcome: bands, not numbers, so that its answer can be remembered. */
+const bands = ({ candidate, closed, granted, limits }: Outcome) => ({
+  granted,
+  candidate,
+  closed: closed.map(({ gate }) => gate),
+  limits: limits.map(band),
+});
+
 const band = ({ id, granted, over, crossed, on_exceed }: LimitOutcome) => ({ id, granted, over, crossed, on_exceed });

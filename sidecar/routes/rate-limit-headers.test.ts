@@ -37,7 +37,7 @@ function answer(id: string, more: Partial<LimitOutcome>): Answer {
   return {
     decisionId: 'd.0',
     decision: decisionSchema.parse({ allow: limit.granted, reason: 'ok', status: 200, message: '' }),
-    outcome: { granted: limit.granted, candidate: null, limits: [limit] },
+    outcome: { granted: limit.granted, candidate: null, closed: [], limits: [limit] },
     plan,
     replayed: false,
     policyRevision: 'r',

@@ -24,7 +24,7 @@ export function describeTake(bench: () => Workbench): void {
     });
 
     test('a plan with no limits is granted, and has its event', async () => {
-      expect((await bench().taken(plan())).outcome).toEqual({ granted: true, candidate: null, limits: [] });
+      expect((await bench().taken(plan())).outcome).toEqual({ granted: true, candidate: null, closed: [], limits: [] });
       expect(await bench().events()).toMatchObject([{ type: 'consumed', limits: [] }]);
     });
   });

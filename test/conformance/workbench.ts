@@ -6,6 +6,7 @@ import type {
   LimitOutcome,
   Outcome,
   Plan,
+  Scope,
   TokenBucket,
 } from '../../schemas/policy-io.ts';
 import { planSchema } from '../../schemas/policy-io.ts';
@@ -41,6 +42,7 @@ const common = {
   billed: false,
   on_exceed: 'deny' as const,
   thresholds: [] as number[],
+  scope: 'tenant' as const,
 };
 
 /** A bucket with whatever the test does not care about filled in: ten tokens, refilled once a day. */
@@ -76,8 +78,10 @@ export const inFlight = (given: Partial<Concurrency> = {}): Concurrency => ({
 export const plan = (...limits: Limit[]): Plan => ({ limits, candidates: [], raw_counters: true });
 
 /** As a policy would have it: through the schema. Tests of hostile values go around it. */
-export const candidates = (common: Limit[], ...list: { model: string; limits: Limit[] }[]): Plan =>
-  planSchema.parse({ limits: common, candidates: list, raw_counters: true });
+export const candidates = (
+  common: Limit[],
+  ...list: { model: string; limits: Limit[]; gates?: string[]; scope?: Scope | undefined }[]
+): Plan => planSchema.parse({ limits: common, candidates: list, raw_counters: true });
 
 type TakeGiven = Partial<Omit<TakeRequest, 'plan' | 'event'>> & { event?: Partial<TakeRequest['event']> };
 

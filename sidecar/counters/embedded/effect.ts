@@ -12,6 +12,8 @@ export interface Effect {
   record?: KeptRecord;
   /** Null: the request id may be tried anew. */
   request?: [key: string, decisionId: string | null];
+  /** Null: the gate is open. */
+  gate?: [key: string, closedUntil: number | null];
   event?: [number: number, event: UsageEvent];
   /** How often each stream entry has been delivered. */
   delivered?: [number: number, times: number][];
@@ -30,6 +32,7 @@ export function apply(state: State, effect: Effect): void {
   for (const [key, counter] of effect.counters ?? []) putOrDelete(state.counters, key, counter);
   if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
+  if (effect.gate) putOrDelete(state.gates, ...effect.gate);
   if (effect.event) append(state, ...effect.event);
   for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
   for (const number of effect.acknowledged ?? []) state.stream.delete(number);

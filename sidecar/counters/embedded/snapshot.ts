@@ -47,6 +47,7 @@ function* effectsOf(state: State): Generator<Effect> {
   for (const entry of now(state.counters)) yield { counters: [entry] };
   for (const [, record] of now(state.records)) yield { record };
   for (const entry of now(state.requests)) yield { request: entry };
+  for (const entry of now(state.gates)) yield { gate: entry };
   for (const [number, { delivered, event }] of now(state.stream)) {
     yield { event: [number, event], ...(delivered > 0 && { delivered: [[number, delivered]] }) };
   }

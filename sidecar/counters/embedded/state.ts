@@ -53,6 +53,8 @@ export interface State {
   open: Map<string, number>;
   /** Tenant and request id → decision id. */
   requests: Map<string, string>;
+  /** Gates that were closed, and until when. */
+  gates: Map<string, number>;
   /** By number, oldest first. */
   stream: Map<number, StreamItem>;
   /** The number of the newest stream entry ever, and of the newest that was delivered. */
@@ -65,6 +67,7 @@ export const emptyState = (): State => ({
   records: new Map(),
   open: new Map(),
   requests: new Map(),
+  gates: new Map(),
   stream: new Map(),
   lastEntry: 0,
   lastDelivered: 0,

@@ -5,6 +5,8 @@ import type {
   CounterStore,
   DecisionRecord,
   Denial,
+  Gate,
+  Owed,
   SettleRequest,
   SettleResult,
   TakeRequest,
@@ -12,6 +14,8 @@ import type {
 } from '../contract.ts';
 import type { Decided, Effect } from './effect.ts';
 import { decideExpiry } from './expire.ts';
+import { KEYS } from './look.ts';
+import { decideOwed } from './owe.ts';
 import { decideSettle } from './settle.ts';
 import type { State } from './state.ts';
 import { decidePeek, decideTake, liveRecord } from './take.ts';
@@ -47,6 +51,10 @@ export class EmbeddedStore implements CounterStore {
     return this.#step((state, now) => decideTake(state, request, this.#options.settings, now));
   }
 
+  owe(owed: Owed): ReturnType<CounterStore['owe']> {
+    return this.#step((state, now) => decideOwed(state, owed, this.#options.settings, now));
+  }
+
   peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }> {
     return this.#step((state, now) => ({ answer: { outcome: decidePeek(state, plan, tenantId, now), at: now } }));
   }
@@ -67,6 +75,10 @@ export class EmbeddedStore implements CounterStore {
 
   deny(denial: Denial): Promise<void> {
     return this.#step((state, now) => decideDenial(state, denial, now));
+  }
+
+  setGate(gate: Gate, closedUntil: number | undefined): Promise<void> {
+    return this.#step(() => ({ answer: undefined, effect: { gate: [KEYS.gate(gate), closedUntil ?? null] } }));
   }
 
   async ping(): Promise<void> {

@@ -7,28 +7,20 @@ import type { Counter, State } from './state.ts';
  */
 export class Sweep {
   readonly #state: State;
-  #counters: Iterator<[string, Counter]>;
+  readonly #counters: Round<Counter>;
+  readonly #gates: Round<number>;
 
   constructor(state: State) {
     this.#state = state;
-    this.#counters = state.counters.entries();
+    this.#counters = new Round(state.counters, ({ emptyAt }) => emptyAt);
+    this.#gates = new Round(state.gates, (closedUntil) => closedUntil);
   }
 
-  /** Looks at up to `budget` counters and as many records. */
+  /** Looks at up to `budget` counters, as many gates, and as many records. */
   run(now: number, budget: number): void {
-    for (let looked = 0; looked < budget; looked++) if (!this.#nextCounter(now)) break;
+    this.#counters.run(now, budget);
+    this.#gates.run(now, budget);
     for (let looked = 0; looked < budget; looked++) if (!this.#oldestRecord(now)) break;
-  }
-
-  #nextCounter(now: number): boolean {
-    const { done, value } = this.#counters.next();
-    if (done) {
-      this.#counters = this.#state.counters.entries();
-      return false;
-    }
-    const [key, counter] = value;
-    if (now >= counter.emptyAt) this.#state.counters.delete(key);
-    return true;
   }
 
   /** All live equally long, so the oldest is the first to go. */
@@ -42,5 +34,29 @@ export class Sweep {
       return true;
     }
     return false;
+  }
+}
+
+/** Goes round and round a map, and deletes what is over. */
+class Round<Value> {
+  readonly #map: Map<string, Value>;
+  readonly #until: (value: Value) => number;
+  #next: Iterator<[string, Value]>;
+
+  constructor(map: Map<string, Value>, until: (value: Value) => number) {
+    this.#map = map;
+    this.#until = until;
+    this.#next = map.entries();
+  }
+
+  run(now: number, budget: number): void {
+    for (let looked = 0; looked < budget; looked++) {
+      const { done, value } = this.#next.next();
+      if (done) {
+        this.#next = this.#map.entries();
+        return;
+      }
+      if (now >= this.#until(value[1])) this.#map.delete(value[0]);
+    }
   }
 }

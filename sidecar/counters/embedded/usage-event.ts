@@ -11,13 +11,14 @@ export const usageEvent = (type: UsageEventType, given: Given): UsageEvent => ({
   ...given,
   id: `${given.decision_id}:${type}`,
   type,
-  count: 1,
+  count: given.count ?? 1,
 });
 
 /** The event of a request that took nothing. */
-export const deniedEvent = ({ decisionId, event, reason }: Denial, now: number): UsageEvent =>
+export const deniedEvent = ({ count, decisionId, event, reason }: Denial, now: number): UsageEvent =>
   usageEvent('denied', {
     ...event,
+    ...(count !== undefined && { count }),
     decision_id: decisionId,
     limits: [],
     outcome: { granted: false, reason },

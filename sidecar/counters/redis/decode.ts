@@ -1,13 +1,13 @@
-import type { Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
-import { CountersUnavailable, type DecisionRecord, type TakeResult } from '../contract.ts';
+import type { ClosedGate, Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
+import { CountersUnavailable, type DecisionRecord, RecordsFull, type TakeResult } from '../contract.ts';
 import { limitOutcome } from '../outcome.ts';
 
-/** What a script replies for one decision: see the header of `lua/take-2.lua`. */
+/** What a script replies for one decision: see the header of `lua/take-3.lua`. */
 export type TakeReply = [status: string, ...rest: (string | number)[]];
 
 /** The store's time when it answered; undefined for an answer that does not say it. */
 export function timeOf([status, at]: TakeReply): number | undefined {
-  return ['taken', 'refused', 'late', 'stale_windows'].includes(status) ? Number(at) : undefined;
+  return ['taken', 'refused', 'closed', 'full', 'late', 'stale_windows'].includes(status) ? Number(at) : undefined;
 }
 
 /**
@@ -17,10 +17,13 @@ export function timeOf([status, at]: TakeReply): number | undefined {
 export const isMistimed = ([status]: TakeReply): boolean => status === 'late' || status === 'stale_windows';
 
 const FIELDS = 7;
-const HEAD = 4;
+const HEAD = 5;
 
-export function decodeTake(reply: TakeReply, plan: Plan): TakeResult {
+/** Throws `CountersUnavailable` where nothing was decided; `maxRecords` is what the script was told. */
+export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number): TakeResult {
   const [status, first] = reply;
+  if (status === 'closed') return { kind: 'closed', at: Number(first) };
+  if (status === 'full') throw new RecordsFull(maxRecords);
   if (status === 'conflict') return { kind: 'conflict' };
   if (status === 'error') throw new CountersUnavailable(`the take script refused its arguments: ${first}`);
   if (status === 'replayed') {
@@ -44,6 +47,7 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
   return {
     granted,
     candidate: granted ? (candidate?.model ?? null) : null,
+    closed: closedGates(String(reply[4])),
     limits: limits.map((limit, index) => {
       const [had, before, used, capacity, resetAt, retry, crossed] = reply.slice(
         HEAD + index * FIELDS,
@@ -64,10 +68,13 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
   };
 }
 
+const closedGates = (json: string): ClosedGate[] => (json === '' ? [] : JSON.parse(json));
+
 interface StoredRecord {
   state: DecisionRecord['state'];
   about: { id: string; tenant: string; revision: string };
   candidate?: { model: string };
+  closed?: string;
   limits: StoredLimit[] | Record<string, never>;
   decided_at: string;
 }
@@ -84,7 +91,7 @@ interface StoredLimit {
 }
 
 export function decodeRecord(text: string): DecisionRecord {
-  const { about, candidate, decided_at, limits, state } = JSON.parse(text) as StoredRecord;
+  const { about, candidate, closed, decided_at, limits, state } = JSON.parse(text) as StoredRecord;
   return {
     decisionId: about.id,
     tenantId: about.tenant,
@@ -94,6 +101,7 @@ export function decodeRecord(text: string): DecisionRecord {
     outcome: {
       granted: true,
       candidate: candidate?.model ?? null,
+      closed: closedGates(closed ?? ''),
       // Lua writes an empty list as an empty object.
       limits: Array.isArray(limits) ? limits.map(storedOutcome) : [],
     },

@@ -2,53 +2,69 @@ import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { USAGE_EVENT_VERSION } from '../../../schemas/usage-event.ts';
 import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
+import { gatesOf } from '../gates.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
 import { boundsAt } from '../periods.ts';
 
 /** What the scripts are given, as JSON text: see the headers of `lua/*.lua`. */
 
-interface Encoded {
-  tenantId: string;
+export interface EncodedPlan {
   text: string;
+  /** The keys that it names by their place in this list, from 1 on. */
+  keys: string[];
+}
+
+interface Known extends EncodedPlan {
+  tenantId: string;
   /** From when until when the bounds of its windows are those around the caller's clock. */
   from: number;
   until: number;
 }
 
 /** A plan is memoised by its input, so the same object comes again and again: its text is made once for each period. */
-const texts = new WeakMap<Plan, Encoded>();
+const texts = new WeakMap<Plan, Known>();
 
 /** `now` is where in the calendar the store is thought to be, in epoch milliseconds. */
-export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, now: number): string {
+export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, now: number): EncodedPlan {
   const known = texts.get(plan);
-  if (known?.tenantId === tenantId && known.from <= now && now < known.until) return known.text;
-  const encoded: Encoded = { tenantId, text: '', from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
-  const encode = (limit: Limit) => {
-    if (limit.kind === 'window') {
-      const [, start, next] = boundsAt(limit.window, now);
-      encoded.from = Math.max(encoded.from, start);
-      encoded.until = Math.min(encoded.until, next);
-    }
-    return encodeLimit(limit, tenantId, keys, now);
+  if (known?.tenantId === tenantId && known.from <= now && now < known.until) return known;
+  const [from, until] = sameBounds([...plan.limits, ...plan.candidates.flatMap(({ limits }) => limits)], now);
+  const named = new Map<string, number>();
+  const place = (key: string) => {
+    const at = named.get(key) ?? named.size + 1;
+    named.set(key, at);
+    return at;
   };
-  encoded.text = JSON.stringify({
+  const encode = (limit: Limit) => encodeLimit(limit, place(keys.subject(tenantId, limit)), now);
+  const text = JSON.stringify({
     limits: plan.limits.map(encode),
-    candidates: plan.candidates.map(({ model, limits }) => ({
-      model,
-      json: JSON.stringify(model),
-      limits: limits.map(encode),
+    candidates: plan.candidates.map((candidate) => ({
+      model: candidate.model,
+      json: JSON.stringify(candidate.model),
+      limits: candidate.limits.map(encode),
+      gates: gatesOf(candidate, plan, tenantId).map((gate) => ({
+        key: place(keys.gate(gate)),
+        json: opened({ gate: gate.name, candidate: candidate.model }),
+      })),
     })),
   });
+  const encoded = { tenantId, text, keys: [...named.keys()], from, until };
   texts.set(plan, encoded);
-  return encoded.text;
+  return encoded;
 }
 
-function encodeLimit(limit: Limit, tenantId: string, keys: PartitionKeys, now: number) {
+/** From when until when all windows are in the period that they are in now. */
+function sameBounds(limits: Limit[], now: number): [from: number, until: number] {
+  const bounds = limits.flatMap((limit) => (limit.kind === 'window' ? [boundsAt(limit.window, now)] : []));
+  return [Math.max(...bounds.map(([, start]) => start)), Math.min(...bounds.map(([, , next]) => next))];
+}
+
+function encodeLimit(limit: Limit, key: number, now: number) {
   const { billed, capacity, cost, id, kind, on_exceed, settles, unit } = limit;
   return {
     id,
     kind: kind[0],
-    key: keys.subject(tenantId, limit.subject),
+    key,
     field: counterField(limit),
     event: opened({ id, kind, unit, ...(billed && { billed }) }),
     unit,

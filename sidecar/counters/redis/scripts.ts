@@ -16,20 +16,26 @@ export interface Script {
 export interface Scripts {
   take: Script;
   settle: Script;
+  due: Script;
   expire: Script;
   deny: Script;
+  gate: Script;
+  partitions: Script;
 }
 
 /**
- * Reads the Lua scripts; the number in a file's name is that of its keys. A line `-- @include name` stands for
+ * Reads the Lua scripts; the number in a file's name is that of the keys that every call has. A line `-- @include name` stands for
  * `includes/name.lua`. `replace` puts other text in an include's place: tests set the store's clock with it.
  */
 export function loadScripts(replace: Record<string, string> = {}): Scripts {
   return {
-    take: load('take-2', replace),
-    settle: load('settle-2', replace),
+    take: load('take-3', replace),
+    settle: load('settle-3', replace),
+    due: load('due-2', replace),
     expire: load('expire-2', replace),
     deny: load('deny-1', replace),
+    gate: load('gate-1', replace),
+    partitions: load('partitions-1', replace),
   };
 }
 

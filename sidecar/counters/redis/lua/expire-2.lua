@@ -1,10 +1,11 @@
 #!lua
--- Marks reservations that nobody settled in time as expired, a bounded number of them: the estimate stands, and what was
--- in flight is no longer counted. A settle within the record's 24 hours still corrects it.
+-- Marks reservations that nobody settled in time as expired: the estimate stands, and what was in flight is no longer
+-- counted. A settle within the record's 24 hours still corrects it.
 --
 -- KEYS[1]  the usage stream
 -- KEYS[2]  the open reservations: record keys, scored by when they expire
--- ARGV[1]  how many at most
+-- KEYS…    on a cluster every other key of the decisions, so that it sees before the script runs whether all of them are here
+-- ARGV…    the record keys of those whose time is over, as due-2.lua tells
 --
 -- Returns how many were marked, then what went wrong with others, which are not tried again.
 --
@@ -35,18 +36,20 @@ local function expire(record_key)
     if limit.kind == 'c' then events[#events + 1], writes[#writes + 1] = release(limit) end
   end
   record.state = 'expired'
-  local event = event_json(
-    record.about, 'expired', '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
-    record.decided_at, text(now), record.candidate
-  )
-  redis.call('XADD', KEYS[1], '*', 'e', event)
+  if not record.hold then
+    local event = event_json(
+      record.about, 'expired', '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
+      record.decided_at, text(now), record.candidate
+    )
+    redis.call('XADD', KEYS[1], '*', 'e', event)
+  end
   for _, write in ipairs(writes) do write() end
   redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
   return 1
 end
 
 local marked, problems = 0, {}
-for _, record_key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, ARGV[1])) do
+for _, record_key in ipairs(ARGV) do
   local ok, result = pcall(expire, record_key)
   if ok then
     marked = marked + result

@@ -1,12 +1,12 @@
 -- What is remembered of a grant, and the usage events made from it. Amounts are digits: cjson prints 14 of them at most.
 
 -- One usage event. `about.event` is the JSON of everything known before the take, without its closing brace.
-local function event_json(about, type, limits, outcome, decided_at, at, candidate, members)
+local function event_json(about, type, limits, outcome, decided_at, at, candidate, members, count)
   return about.event
     .. ',"id":"' .. about.id .. ':' .. type .. '","type":"' .. type .. '"'
     .. (candidate and ',"candidate":' .. candidate.json or '')
     .. (members or about.model)
-    .. ',"limits":' .. limits .. ',"outcome":' .. outcome .. ',"count":1'
+    .. ',"limits":' .. limits .. ',"outcome":' .. outcome .. ',"count":' .. (count or '1')
     .. ',"decided_at":' .. decided_at .. ',"at":' .. at .. '}'
 end
 
@@ -16,7 +16,7 @@ local function new_charge(view, now)
   local given = {
     id = limit.id, kind = limit.kind, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
     thresholds = limit.thresholds, crossed = view.crossed, settles = limit.settles, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
-    before = text(state.used), used = text(view.after.used), since = text(state.since or state.start or 0),
+    before = text(state.used), used = text(view.after.used), since = text(view.over and 0 or state.since or state.start or 0),
     refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(reset_at(view.after, limit, now)),
   }
   if limit.kind == 't' then
@@ -25,17 +25,21 @@ local function new_charge(view, now)
   return given
 end
 
--- Reserved: something is still to come, the real usage or the end of the call.
-local function new_record(about, views, candidate, request_key, fingerprint, now)
-  local limits, open = {}, false
+-- Reserved: something is still to come, the real usage or the end of the call. `more` is {candidate, closed, request_key, ask,
+-- decided_at, hold}.
+local function new_record(about, views, more, now)
+  local limits, open = {}, more.hold
   for i, view in ipairs(views) do
     limits[i] = new_charge(view, now)
     open = open or view.limit.settles or view.limit.kind == 'c'
   end
+  local candidate = more.candidate
   return {
-    v = 1, state = open and 'reserved' or 'consumed', about = about,
+    v = 1, state = open and 'reserved' or 'consumed', about = about, hold = more.hold or nil,
     candidate = candidate and { model = candidate.model, json = candidate.json } or nil,
-    limits = limits, request_key = request_key, fingerprint = fingerprint, decided_at = text(now),
+    closed = #more.closed > 0 and '[' .. table.concat(more.closed, ',') .. ']' or nil,
+    shared = more.ask.shared and more.ask.shared.record or nil,
+    limits = limits, request_key = more.request_key, fingerprint = more.ask.fingerprint, decided_at = more.decided_at,
   }
 end
 

@@ -3,6 +3,8 @@
 --
 -- KEYS[1]  the usage stream
 -- KEYS[2]  the open reservations
+-- KEYS[3]  the number of records
+-- KEYS…    on a cluster every other key of the decision, so that it sees before the script runs whether all of them are here
 -- ARGV[1]  `settle` or `void`
 -- ARGV[2]  the decision's record key
 -- ARGV[3]  the tenant that may settle it; empty: any
@@ -11,9 +13,11 @@
 -- ARGV[6]  the model that answered, as a JSON member with a comma before it; empty: the one that was asked for
 -- ARGV[7]  the usage, as a JSON member with a comma before it; may be empty
 -- ARGV[8]  the take's receipt, for a void where no record was kept; else empty
+-- ARGV[9]  what was moved of the same decision at an account, as JSON for the event, with a comma behind each; may be empty
 --
 -- Returns {status, …}, where status is
---   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount, crossed}]
+--   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount, crossed}];
+--                    of what was held for another partition's event, then JSON for that, with a comma behind each
 --   conflict         then the state that another report left it in
 --   unknown          no such decision, or another tenant's
 --
@@ -25,6 +29,7 @@
 -- @include kinds
 -- @include counters
 -- @include record
+-- @include record-count
 
 local kind, record_key, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local done = kind == 'void' and 'voided' or 'settled'
@@ -34,11 +39,12 @@ local record = kept or (ARGV[8] ~= '' and cjson.decode(ARGV[8])) or nil
 
 if not record or (tenant ~= '' and record.about.tenant ~= tenant) then return { 'unknown' } end
 if record.state == 'settled' or record.state == 'voided' then
-  if record.report == fingerprint then return { record.state, 1, record.settled_at, record.changes } end
+  if record.report == fingerprint then return { record.state, 1, record.settled_at, record.changes, record.events or '' } end
   return { 'conflict', record.state }
 end
 
 check_open(KEYS[2])
+if not kept then live_records(KEYS[3], now) end
 local actual = cjson.decode(ARGV[5])
 local changes, events = {}, {}
 
@@ -80,18 +86,26 @@ end
 
 record.state, record.report, record.settled_at = done, fingerprint, text(now)
 record.changes = '[' .. table.concat(changes, ',') .. ']'
-local event = event_json(
-  record.about, done, '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
-  record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
-)
-redis.call('XADD', KEYS[1], '*', 'e', event)
+if record.hold then
+  record.events = table.concat(events, ',') .. (#events > 0 and ',' or '')
+else
+  local moved_limits = ARGV[9] .. table.concat(events, ',')
+  if #events == 0 then moved_limits = string.gsub(moved_limits, ',$', '') end
+  local event = event_json(
+    record.about, done, '[' .. moved_limits .. ']', '{"granted":true,"reason":"ok"}',
+    record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
+  )
+  redis.call('XADD', KEYS[1], '*', 'e', event)
+end
 for _, write in ipairs(writes) do write_counter(write.limit.key, write.limit.field, write.state, write.forgotten) end
 flush_counters(now)
 if kept then
   redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
 else
   redis.call('SET', record_key, cjson.encode(record), 'PX', text(RECORD_TTL_MS))
+  count_record(KEYS[3], now)
+  flush_record_count()
 end
 redis.call('ZREM', KEYS[2], record_key)
 if kind == 'void' and record.request_key ~= '' then redis.call('DEL', record.request_key) end
-return { done, 0, record.settled_at, record.changes }
+return { done, 0, record.settled_at, record.changes, record.events or '' }

@@ -1,0 +1,98 @@
+import type { Limit } from '../../../schemas/policy-io.ts';
+import { type CounterSettings, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
+import { chargeOn, forgottenAt, periodStart } from '../counter.ts';
+import type { Decided, Effect } from './effect.ts';
+import { type Looked, outcomeOf, type View } from './look.ts';
+import type { KeptCharge, KeptRecord, State } from './state.ts';
+import { usageEvent } from './usage-event.ts';
+
+export interface Granted {
+  request: Pick<TakeRequest, 'decisionId' | 'event' | 'fingerprint'>;
+  requestKey: string | null;
+  looked: Looked;
+  settings: CounterSettings;
+  now: number;
+  /** Of what was allowed while the store was away. */
+  decidedAt?: number;
+}
+
+export function newRecord({ decidedAt, looked, now, request, requestKey, settings }: Granted): KeptRecord {
+  const open = looked.limits.some(isOpen);
+  return {
+    decisionId: request.decisionId,
+    state: open ? 'reserved' : 'consumed',
+    ...(open && { openUntil: now + settings.reservationTtlMs }),
+    event: request.event,
+    outcome: outcomeOf(looked, now),
+    charges: looked.views.map(keptCharge),
+    requestKey,
+    fingerprint: request.fingerprint,
+    decidedAt: decidedAt ?? now,
+    expiresAt: now + RECORD_TTL_MS,
+  };
+}
+
+/** Something is still to come: the real usage, or the end of the call. */
+const isOpen = ({ kind, settles }: Limit) => settles || kind === 'concurrency';
+
+const keptCharge = ({ counter, key, limit }: View): KeptCharge => ({
+  ...chargeOn(counter, limit),
+  key,
+  id: limit.id,
+  unit: limit.unit,
+  billed: limit.billed,
+  settles: limit.settles,
+});
+
+/** Charges what was looked at; `kept`: its record stays for 24 hours. */
+export function grant(
+  state: State,
+  record: KeptRecord,
+  { degraded, kept, now, views }: { degraded?: boolean; kept: boolean; now: number; views: View[] },
+): Decided<Extract<TakeResult, { kind: 'taken' }>> {
+  const { decisionId, requestKey } = record;
+  const effect: Effect = {
+    counters: views.filter(moves).map((view) => chargedCounter(view, now)),
+    event: [state.lastEntry + 1, takenEvent(record, { degraded, now, views })],
+  };
+  if (kept) effect.record = record;
+  if (requestKey !== null) effect.request = [requestKey, decisionId];
+  return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: JSON.stringify(record) }, effect };
+}
+
+const moves = ({ charged, counter, limit }: View) => limit.cost > 0 && charged.after !== counter;
+
+function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
+  const state = view.charged.after;
+  return [view.key, { state, emptyAt: forgottenAt(state, view.limit, now) }];
+}
+
+function takenEvent(
+  record: KeptRecord,
+  { degraded, now, views }: { degraded: boolean | undefined; now: number; views: View[] },
+) {
+  const { candidate } = record.outcome;
+  return usageEvent(record.state, {
+    ...record.event,
+    ...(candidate !== null && { candidate }),
+    ...(degraded && { degraded }),
+    decision_id: record.decisionId,
+    limits: views.map(takenLimit),
+    outcome: { granted: true, reason: 'ok' },
+    decided_at: record.decidedAt,
+    at: now,
+  });
+}
+
+function takenLimit({ charged: { after }, counter, limit: { billed, cost, id, kind, unit } }: View) {
+  return {
+    id,
+    kind,
+    unit,
+    ...(billed && { billed }),
+    amount: cost,
+    before: counter.used,
+    after: after.used,
+    period_start: periodStart(after),
+  };
+}

@@ -1,0 +1,195 @@
+#!lua
+-- Takes: refill, check all, take all or nothing, append the usage event; many decisions to a call, each on its own.
+--
+-- KEYS[1]  the usage stream; every other key has the same hash tag, so all of a call is in one slot
+-- KEYS[2]  the open reservations: record keys, scored by when they expire
+-- KEYS[3]  the number of records
+-- KEYS…    for each decision: the keys that its plan names by their index, the record key (where the grant is remembered),
+--          its request key if it is idempotent, the gate of its key if it has one. No other key is touched: so a cluster sees
+--          before the script runs whether all of them are here
+-- ARGV[1]  take  as above
+--          peek  say what a take would come to, write nothing
+--          owe   charge what was allowed while the store was away, for the first candidate, whether there is room or not
+--          hold  take for a decision whose event another partition appends; keep the record in any case
+-- ARGV[2]  milliseconds after which an unsettled reservation expires
+-- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
+-- ARGV[4]  how many records there may be
+-- ARGV[5]… three for each decision:
+--   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json}]}]}
+--          limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds, on_exceed}, and by kind
+--          t {amount, period, interval}, w {bounds, usual, rollover}
+--   about  JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
+--   ask    JSON {keys, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
+--          what is owed), shared {limits, record}: what was held at an account, for the event and for the record,
+--          refused: nothing is taken whatever there is room for
+--
+-- Returns a reply for each decision, whose first element is
+--   taken     then now, candidate (0: none), receipt, closed gates as JSON ('': none), and for each limit seven: granted (1, 0),
+--             before, used, capacity, reset_at, retry_after (-1: never), thresholds crossed (with commas between them)
+--   refused   then now, 0, '', closed gates, and the same for the common limits and those of the first candidate
+--   replayed  then the record of the grant
+--   conflict  the request id was granted for another fingerprint
+--   closed    then now: the gate of its key is closed
+--   full      then now: there are as many records as there may be
+--   late      then now, which is after the deadline; nothing was taken
+--   stale_windows  then now, which is in none of the periods that the bounds tell
+--   error     then a message; nothing was written for this decision
+--
+-- @include whole
+-- @include now
+-- @include mul-div
+-- @include token-bucket
+-- @include calendar-window
+-- @include kinds
+-- @include counters
+-- @include gates
+-- @include look
+-- @include record
+-- @include record-count
+
+local mode = ARGV[1]
+local now = store_time()
+local reservation_ttl = whole(ARGV[2])
+local deadline = whole(ARGV[3])
+local max_records = whole(ARGV[4])
+if not reservation_ttl then error('the life of a reservation is not a whole number', 0) end
+if not deadline then error('the deadline is not a whole number', 0) end
+if not max_records then error('the number of records is not a whole number', 0) end
+local late = deadline > 0 and now > deadline
+
+local function reply(status, views, candidate, receipt, closed)
+  local out = { status, text(now), candidate, receipt, #closed > 0 and '[' .. table.concat(closed, ',') .. ']' or '' }
+  for _, view in ipairs(views) do
+    local after = view.after or view.state
+    out[#out + 1] = view.granted and '1' or '0'
+    out[#out + 1] = text(view.state.used)
+    out[#out + 1] = text(after.used)
+    out[#out + 1] = text(view.capacity)
+    out[#out + 1] = text(reset_at(after, view.limit, now))
+    out[#out + 1] = text(view.retry)
+    out[#out + 1] = table.concat(view.crossed or {}, ',')
+  end
+  return out
+end
+
+local function event_limits(views, shared)
+  local out = { shared and shared.limits ~= '' and shared.limits or nil }
+  for _, view in ipairs(views) do
+    out[#out + 1] = view.limit.event .. ',"amount":' .. text(view.limit.cost) .. ',"before":' .. text(view.state.used)
+      .. ',"after":' .. text(view.after.used) .. ',"period_start":' .. text(period_start(view.after)) .. '}'
+  end
+  return '[' .. table.concat(out, ',') .. ']'
+end
+
+local function append(event)
+  local added = redis.pcall('XADD', KEYS[1], '*', 'e', event)
+  if added.err then error(added.err, 0) end
+end
+
+local function append_denial(about, reason)
+  local outcome = '{"granted":false,"reason":"' .. reason .. '"}'
+  append(event_json(about, 'denied', '[]', outcome, text(now), text(now)))
+end
+
+-- What the plan comes to. What is owed is charged whatever there is room for, but not to a window that began since.
+local function views_of(plan, ask, key_at)
+  local views, granted, candidate, closed
+  if mode == 'owe' then
+    views, candidate, granted, closed = look_at_all(plan.limits, key_at, now), 0, true, {}
+    if #plan.candidates > 0 then
+      views, candidate = joined(views, (look_at_all(plan.candidates[1].limits, key_at, now))), 1
+    end
+  else
+    views, granted, candidate, closed = choose(plan, key_at, now)
+    if ask.refused then granted, candidate = false, 0 end
+  end
+  for _, view in ipairs(views) do
+    view.over = mode == 'owe' and view.limit.kind == 'w' and whole(ask.decided_at) < view.state.start
+    view.granted = view.granted or mode == 'owe'
+    view.after = charge(view.state, granted and not view.over and view.limit.cost or 0)
+    view.crossed = granted and not view.over and announce(view.after, view.limit.thresholds, view.capacity) or {}
+  end
+  return views, granted, candidate, closed
+end
+
+-- Writes the record of a grant, and finds it again by its request id and by when it expires.
+local function keep(record, receipt, record_key, request_key)
+  redis.call('SET', record_key, receipt, 'PX', text(RECORD_TTL_MS))
+  count_record(KEYS[3], now)
+  if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', text(RECORD_TTL_MS)) end
+  if record.state == 'reserved' then redis.call('ZADD', KEYS[2], text(now + reservation_ttl), record_key) end
+end
+
+local function take(plan, about, ask, keys)
+  local views, granted, candidate, closed = views_of(plan, ask, keys.at)
+  if not granted then
+    if mode == 'take' and not ask.quiet then append_denial(about, 'rate_limited') end
+    return reply('refused', views, 0, '', closed)
+  end
+  local chosen = plan.candidates[candidate]
+  local decided_at = ask.decided_at or text(now)
+  local record = new_record(about, views, {
+    candidate = chosen, closed = closed, request_key = keys.request, ask = ask, decided_at = decided_at, hold = mode == 'hold',
+  }, now)
+  if mode == 'peek' then return reply('taken', views, candidate, '', closed) end
+
+  local kept = record.state == 'reserved' or keys.request ~= '' or mode == 'owe' or ask.shared ~= nil
+  if kept and live_records(KEYS[3], now) >= max_records and mode ~= 'owe' then return { 'full', text(now) } end
+  if record.state == 'reserved' then check_open(KEYS[2]) end
+  local held = event_limits(views, ask.shared)
+  if mode ~= 'hold' then
+    local outcome = '{"granted":true,"reason":"ok"' .. '}'
+    local extra = mode == 'owe' and about.model .. ',"degraded":true' or nil
+    append(event_json(about, record.state, held, outcome, decided_at, text(now), chosen, extra))
+  end
+  local receipt = cjson.encode(record)
+  if kept then keep(record, receipt, keys.record, keys.request) end
+  for _, view in ipairs(views) do
+    local limit, after = view.limit, view.after
+    if limit.cost > 0 and not view.over then write_counter(limit.key, limit.field, after, forgotten_at(after, limit, now)) end
+  end
+  return reply('taken', views, candidate, mode == 'hold' and held or receipt, closed)
+end
+
+-- The record of a grant that this decision repeats: of its request id, or of itself if it is owed.
+local function granted_before(keys)
+  local record = mode == 'owe' and stored_record(keys.record) or nil
+  if record or keys.request == '' then return record end
+  return stored_record(redis.call('GET', keys.request))
+end
+
+local function answer(ask, keys, argument)
+  if late then return { 'late', text(now) } end
+  if keys.gate ~= '' and closed_until(keys.gate, now) then
+    if mode == 'take' and not ask.quiet then append_denial(cjson.decode(ARGV[argument + 1]), 'revoked_key') end
+    return { 'closed', text(now) }
+  end
+  local granted = granted_before(keys)
+  if granted then
+    if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
+    return { 'replayed', cjson.encode(granted) }
+  end
+  return take(cjson.decode(ARGV[argument]), cjson.decode(ARGV[argument + 1]), ask, keys)
+end
+
+local replies = {}
+local key = 3
+for argument = 5, #ARGV, 3 do
+  local ask = cjson.decode(ARGV[argument + 2])
+  local first = key
+  local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '' }
+  key = first + ask.keys + 1
+  if ask.idempotent then key, keys.request = key + 1, KEYS[key + 1] end
+  if ask.gated then key, keys.gate = key + 1, KEYS[key + 1] end
+  local ok, result = pcall(answer, ask, keys, argument)
+  if ok then
+    replies[#replies + 1] = result
+  elseif result == STALE then
+    replies[#replies + 1] = { 'stale_windows', text(now) }
+  else
+    replies[#replies + 1] = { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
+  end
+end
+flush_counters(now)
+flush_record_count()
+return replies
