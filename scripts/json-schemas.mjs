@@ -5,12 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { modelsSchema } from '../dist/schemas/config/models.js';
 import { tenantsSchema } from '../dist/schemas/config/tenants.js';
+import { decisionRecordSchema } from '../dist/schemas/decision-record.js';
 import { decisionSchema, planSchema } from '../dist/schemas/policy-io.js';
 import { usageEventSchema } from '../dist/schemas/usage-event.js';
 import { usageReportSchema } from '../dist/schemas/usage-report.js';
 
 const SCHEMAS = {
   decision: decisionSchema,
+  'decision-record': decisionRecordSchema,
   models: modelsSchema,
   plan: planSchema,
   tenants: tenantsSchema,

@@ -5,10 +5,12 @@ import type { Log } from '../runtime/log.ts';
 import { wireError } from '../schemas/errors.ts';
 import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
+import type { OwedJournal } from './decision/owed/journal.ts';
 import { requireServiceToken } from './identity/service-token.ts';
 import type { DecisionMetrics } from './metrics.ts';
 import type { Policy } from './policy/policy.ts';
 import { dataRoutes } from './routes/data.ts';
+import { decisionRoutes } from './routes/decisions.ts';
 import { healthRoutes } from './routes/health.ts';
 import { usageRoutes } from './routes/usage.ts';
 
@@ -16,6 +18,7 @@ export interface AppDeps {
   policy: () => Policy;
   decider: Decider;
   store: CounterStore;
+  owed: OwedJournal;
   metrics: DecisionMetrics;
   registry: Registry;
   /** The service's bearer tokens; undefined: everyone may ask. */
@@ -41,5 +44,6 @@ export function createApp(deps: AppDeps): Hono {
   app.use('/v1/*', requireServiceToken(deps.tokens));
   app.route('/', dataRoutes(deps));
   app.route('/', usageRoutes(deps));
+  app.route('/', decisionRoutes(deps));
   return app;
 }

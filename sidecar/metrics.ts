@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Answer } from './decision/answer.ts';
 import type { Conflict } from './decision/decide.ts';
@@ -7,6 +7,7 @@ import type { Conflict } from './decision/decide.ts';
 export class DecisionMetrics {
   readonly #clock: Clock;
   readonly #decisions: Counter;
+  readonly #degraded: Counter;
   readonly #duration: Histogram;
 
   constructor(registry: Registry, clock: Clock) {
@@ -15,6 +16,12 @@ export class DecisionMetrics {
       name: 'openclaw_decisions_total',
       help: 'Decisions on metered packages, by result and reason.',
       labelNames: ['package', 'allow', 'reason'],
+      registers: [registry],
+    });
+    this.#degraded = new Counter({
+      name: 'openclaw_degraded_decisions_total',
+      help: 'Decisions made without the counters, by ON_STORE_FAILURE=allow.',
+      labelNames: ['package', 'allow'],
       registers: [registry],
     });
     this.#duration = new Histogram({
@@ -32,6 +39,56 @@ export class DecisionMetrics {
     this.#duration.observe({ package: pkg }, (this.#clock.monotonic() - start) / 1000);
     const { allow, reason } = answer === 'conflict' ? { allow: false, reason: 'conflict' } : answer.decision;
     this.#decisions.inc({ package: pkg, allow: String(allow), reason });
+    if (answer !== 'conflict' && answer.degraded) this.#degraded.inc({ package: pkg, allow: String(allow) });
     return answer;
   }
+}
+
+/** What a kill of this process would lose. */
+export function observeDenials(registry: Registry, denials: { unwritten: number }): void {
+  new Gauge({
+    name: 'openclaw_denials_unwritten',
+    help: 'Denials that are counted in this process and not in the usage stream yet.',
+    registers: [registry],
+    collect() {
+      this.set(denials.unwritten);
+    },
+  });
+}
+
+/** What was allowed while the store was away. */
+export function observeOwed(registry: Registry, owed: { pending: number; setAside: number }): void {
+  new Gauge({
+    name: 'openclaw_owed_pending',
+    help: 'Decisions that were allowed while the counters were away and are not charged yet.',
+    registers: [registry],
+    collect() {
+      this.set(owed.pending);
+    },
+  });
+  totalOf(
+    registry,
+    'openclaw_owed_set_aside_total',
+    'Of these, given up: see DATA_DIR/owed/aside.',
+    () => owed.setAside,
+  );
+}
+
+/** What no more grants may be remembered for. */
+export function observeRecordsFull(registry: Registry, alarm: { denied: number }): void {
+  const help = 'Denials because MAX_DECISION_RECORDS grants are remembered.';
+  totalOf(registry, 'openclaw_records_full_total', help, () => alarm.denied);
+}
+
+/** A counter that is kept elsewhere. */
+function totalOf(registry: Registry, name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
 }

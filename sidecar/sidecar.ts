@@ -9,9 +9,13 @@ import type { Closers } from '../runtime/shutdown.ts';
 import { createApp } from './app.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { Decider } from './decision/decide.ts';
+import { Denials } from './decision/denials.ts';
 import { Expiry } from './decision/expiry.ts';
+import { OwedJournal } from './decision/owed/journal.ts';
+import { Replay } from './decision/owed/replay.ts';
+import { RecordsFullAlarm } from './decision/records-full.ts';
 import { Revocations } from './decision/revocations.ts';
-import { DecisionMetrics } from './metrics.ts';
+import { DecisionMetrics, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
 import { BundleError, readBundle } from './policy/bundle.ts';
 import { Policy } from './policy/policy.ts';
 
@@ -32,22 +36,47 @@ export async function createSidecar({ clock, closers, config, environment, log, 
 
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
+  const denials = new Denials({ store, clock, log });
+  denials.start();
+  closers.add('denials', () => denials.close());
   const expiry = new Expiry(store, log);
   expiry.start();
   closers.add('expiry', () => expiry.stop());
+  const owed = await openOwed({ clock, closers, environment, log, store });
+  const recordsFull = new RecordsFullAlarm(clock, log);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  observeDenials(registry, denials);
+  observeOwed(registry, owed);
+  observeRecordsFull(registry, recordsFull);
   if (!environment.OPA_TOKEN) log.warn('OPA_TOKEN is not set: everyone on this machine may ask for decisions');
   return createApp({
     policy: () => policy,
-    decider: new Decider({ policy: () => policy, store, revocations, clock, log }),
+    decider: new Decider({ policy: () => policy, store, revocations, denials, owed, recordsFull, clock, log }),
     store,
+    owed,
     metrics: new DecisionMetrics(registry, clock),
     registry,
     tokens: environment.OPA_TOKEN,
     maxBodyBytes: environment.MAX_BODY_BYTES,
     log,
   });
+}
+
+/** What was allowed before is charged in either mode. */
+async function openOwed({
+  clock,
+  closers,
+  environment: { DATA_DIR, ON_STORE_FAILURE },
+  log,
+  store,
+}: Omit<SidecarDeps, 'config'>): Promise<OwedJournal> {
+  const owed = await OwedJournal.open({ dataDir: DATA_DIR, allow: ON_STORE_FAILURE === 'allow', clock, log });
+  closers.add('what is owed', () => owed.close());
+  const replay = new Replay(owed, store, log);
+  replay.start();
+  closers.add('replay of what is owed', () => replay.stop());
+  return owed;
 }
 
 async function openPolicy({ POLICY_BUNDLE, POLICY_TIMEOUT_MS }: Environment, config: Config): Promise<Policy> {

@@ -9,6 +9,8 @@ export interface Answer {
   plan: Plan | undefined;
   /** The same request id was granted before; this is its answer again. */
   replayed: boolean;
+  /** Decided while the store was away, by `ON_STORE_FAILURE=allow`: as if there were room, without a number. */
+  degraded?: boolean;
   policyRevision: string;
   /** The store's time; the sidecar's where the store was not asked. */
   at: number;

@@ -11,6 +11,9 @@ import { readBundle } from '../policy/bundle.ts';
 import { Policy } from '../policy/policy.ts';
 import type { Answer } from './answer.ts';
 import { Decider } from './decide.ts';
+import { Denials } from './denials.ts';
+import { OwedJournal } from './owed/journal.ts';
+import { RecordsFullAlarm } from './records-full.ts';
 import { readRequest } from './request.ts';
 import { Revocations } from './revocations.ts';
 
@@ -33,10 +36,13 @@ let embedded: Embedded;
 let policy: Policy;
 let revocations: Revocations;
 let decider: Decider;
+let owed: OwedJournal;
 
 function deciderOn(store: CounterStore): Decider {
   revocations = new Revocations(store, log);
-  return new Decider({ policy: () => policy, store, revocations, clock, log });
+  const denials = new Denials({ store, clock, log });
+  const recordsFull = new RecordsFullAlarm(clock, log);
+  return new Decider({ policy: () => policy, store, revocations, denials, owed, recordsFull, clock, log });
 }
 
 beforeEach(async () => {
@@ -48,12 +54,13 @@ beforeEach(async () => {
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
   });
   embedded = await createEmbeddedStore({ dataDir: await tempDir('decide'), clock, log, settings: SETTINGS });
+  owed = await OwedJournal.open({ dataDir: await tempDir('owed'), allow: false, clock, log });
   decider = deciderOn(embedded.store);
 });
 
 afterEach(async () => {
   revocations.close();
-  await Promise.all([policy.close(), embedded.close()]);
+  await Promise.all([policy.close(), embedded.close(), owed.close()]);
 });
 
 const ask = async (input: object) =>

@@ -3,10 +3,21 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Decision, Plan } from '../../schemas/policy-io.ts';
 import type { Reason } from '../../schemas/reasons.ts';
-import { type CounterStore, CountersUnavailable, type EventSubject, type TakeResult } from '../counters/contract.ts';
+import {
+  type CounterStore,
+  CountersUnavailable,
+  type EventSubject,
+  RecordsFull,
+  type TakeResult,
+} from '../counters/contract.ts';
 import { type Policy, PolicyError } from '../policy/policy.ts';
 import type { Answer } from './answer.ts';
+import { asIfThereWereRoom, withoutNumbers } from './degraded.ts';
+import type { Denials } from './denials.ts';
 import { fillTemplates } from './message.ts';
+import type { OwedGrant } from './owed/grants.ts';
+import type { OwedJournal } from './owed/journal.ts';
+import type { RecordsFullAlarm } from './records-full.ts';
 import type { DecisionRequest } from './request.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -15,6 +26,10 @@ export interface DeciderDeps {
   policy: () => Policy;
   store: CounterStore;
   revocations: Revocations;
+  denials: Denials;
+  /** What is allowed while the store is away, and not charged yet. */
+  owed: OwedJournal;
+  recordsFull: RecordsFullAlarm;
   clock: Clock;
   log: Log;
 }
@@ -93,7 +108,20 @@ class Step {
   }
 
   async counted(plan: Plan): Promise<Answer | Conflict> {
-    const result = this.#dryRun ? await this.#peek(plan) : await this.#take(plan);
+    const { owed } = this.#deps;
+    const waiting = owed.request(this.#request.subject.tenant_id, this.#request.requestId);
+    if (waiting && !this.#dryRun) return this.#owedBefore(plan, waiting);
+    let result: TakeResult;
+    try {
+      result = await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
+    } catch (error) {
+      if (!owed.allows || !(error instanceof CountersUnavailable) || error instanceof RecordsFull) throw error;
+      return this.#uncounted(plan);
+    }
+    return this.#answered(plan, result);
+  }
+
+  async #answered(plan: Plan, result: TakeResult): Promise<Answer | Conflict> {
     if (result.kind === 'conflict') return 'conflict';
     if (result.kind === 'closed') return this.#answer(REVOKED, { plan, at: result.at });
     const decision = await this.#decided(plan, result);
@@ -112,7 +140,36 @@ class Step {
     });
   }
 
+  /** The store is away, and the operator prefers to allow: as if there were room, and written down to be charged. */
+  async #uncounted(plan: Plan): Promise<Answer | Conflict> {
+    const decision = await this.#decidedWithoutNumbers(plan);
+    if (decision.allow && !this.#dryRun) {
+      const { fingerprint, requestId } = this.#request;
+      const decidedAt = this.#deps.clock.now();
+      const owed = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint, decidedAt };
+      const grant = await this.#deps.owed.add(owed);
+      // Two with one request id arrived together.
+      if (grant.decisionId !== this.#decisionId) return this.#owedBefore(plan, grant);
+    }
+    return this.#answer(decision, { plan, degraded: true });
+  }
+
+  /** Its request id was granted while the store was away, and is not charged yet. */
+  async #owedBefore(plan: Plan, grant: OwedGrant): Promise<Answer | Conflict> {
+    if (grant.fingerprint !== this.#request.fingerprint) return 'conflict';
+    await grant.written;
+    const { decisionId, policyRevision = '' } = grant;
+    const decision = policyRevision === this.#policy.revision ? await this.#decidedWithoutNumbers(plan) : GRANTED;
+    return this.#answer(decision, { plan, degraded: true, replayed: true, decisionId, policyRevision });
+  }
+
+  async #decidedWithoutNumbers(plan: Plan): Promise<Decision> {
+    const { input, pkg } = this.#request;
+    return withoutNumbers(await this.#policy.decide(pkg, input, asIfThereWereRoom(plan), plan));
+  }
+
   async failed(reason: Reason, status: number, error: Error): Promise<Answer> {
+    if (error instanceof RecordsFull) this.#deps.recordsFull.raise(error);
     // Of a store that is away the breaker tells, once: an error for each request would only slow the denials down.
     const level = reason === 'counters_unavailable' ? 'debug' : 'error';
     this.#deps.log[level]({ err: error, decision_id: this.#decisionId, reason }, 'denied because of a failure');
@@ -123,7 +180,7 @@ class Step {
 
   #take(plan: Plan): Promise<TakeResult> {
     const { fingerprint, requestId } = this.#request;
-    return this.#deps.store.take({ decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint });
+    return this.#deps.denials.take({ decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint });
   }
 
   async #peek(plan: Plan): Promise<Extract<TakeResult, { kind: 'taken' | 'refused' }>> {
@@ -149,14 +206,9 @@ class Step {
     }
   }
 
-  /** A denial that cannot be recorded stays a denial. */
   async #recordDenial(reason: string): Promise<void> {
     if (this.#dryRun) return;
-    try {
-      await this.#deps.store.deny({ decisionId: this.#decisionId, event: this.#event, reason });
-    } catch (error) {
-      this.#deps.log.error({ err: error, decision_id: this.#decisionId, reason }, 'a denial could not be recorded');
-    }
+    await this.#deps.denials.deny({ decisionId: this.#decisionId, event: this.#event, reason });
   }
 
   #answer(decision: Decision, more: Partial<Answer>): Answer {

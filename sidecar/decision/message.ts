@@ -8,8 +8,11 @@ const PERIODS: Record<number, string> = { 3600: 'hourly', 86400: 'daily', 604800
 /** Fills the placeholders of message, warnings and footer with the exact numbers of the limit that decided. */
 export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan): Decision {
   const limit = decisive(outcome);
-  if (!limit) return decision;
-  const fill = (text: string) => text.replace(PLACEHOLDER, (_, name: string) => value(name, limit, plan));
+  return limit ? fillPlaceholders(decision, (name) => value(name, limit, plan)) : decision;
+}
+
+export function fillPlaceholders(decision: Decision, named: (name: string) => string): Decision {
+  const fill = (text: string) => text.replace(PLACEHOLDER, (_, name: string) => named(name));
   const { footer } = decision.obligations;
   return {
     ...decision,

@@ -14,8 +14,11 @@ export interface DecisionRequest {
   subject: Omit<EventSubject, 'policy_revision'>;
 }
 
-/** Names in usage events and keys. Longer ones are a mistake or an attack, and would fill the store. */
-const MAX_NAME = 256;
+/**
+ * Names in usage events and keys. Longer ones are a mistake or an attack, and would fill the store. Five of them, in
+ * UTF-8, are the key of a rollup, and PostgreSQL takes no more than 2,704 bytes there.
+ */
+const MAX_NAME_BYTES = 256;
 
 const NAMES = [
   'user_id',
@@ -71,7 +74,9 @@ function nameOf(fields: Record<string, unknown>, key: string): string | undefine
   const value = fields[key];
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw new InputError(`input.${key} must be a string`);
-  if (value.length > MAX_NAME) throw new InputError(`input.${key} must not be longer than ${MAX_NAME} characters`);
+  if (Buffer.byteLength(value) > MAX_NAME_BYTES) {
+    throw new InputError(`input.${key} must not be longer than ${MAX_NAME_BYTES} bytes`);
+  }
   if (value.includes('\u0000')) throw new InputError(`input.${key} must not contain NUL`);
   if (!value.isWellFormed()) throw new InputError(`input.${key} must be valid Unicode`);
   return value;

@@ -89,6 +89,7 @@ async function metered(
       ...(result !== undefined && { result }),
       decision_id: answer.decisionId,
       ...(answer.replayed && { replayed: true }),
+      ...(answer.degraded && { degraded: true }),
     },
     200,
     rateLimitHeaders(answer),

@@ -1,15 +1,23 @@
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
+import { wireError } from '../../schemas/errors.ts';
 import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.ts';
 import type { Actual, CounterStore, SettleResult } from '../counters/contract.ts';
+import type { OwedJournal } from '../decision/owed/journal.ts';
 import { canonical } from '../policy/canonical.ts';
 import { limitBody, Refusal, readJson } from './body.ts';
+
+export interface UsageDeps {
+  store: CounterStore;
+  owed: OwedJournal;
+  maxBodyBytes: number;
+}
 
 /**
  * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
  * The same report again gets the same answer.
  */
-export function usageRoutes({ maxBodyBytes, store }: { store: CounterStore; maxBodyBytes: number }): Hono {
+export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
   const app = new Hono();
   app.post('/v1/usage', limitBody(maxBodyBytes, 413), async (c) => {
     const body = await readJson(c);
@@ -22,8 +30,10 @@ export function usageRoutes({ maxBodyBytes, store }: { store: CounterStore; maxB
       throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
     }
     const report = parsed.data;
+    // The counters do not know of it yet, and will within about a second of their return.
+    if (isOwed(owed, report)) return c.json(wireError('internal_error', NOT_CHARGED), 503, { 'Retry-After': '1' });
     const result = await store.settle({
-      decisionId: report.decision_id,
+      decisionId: owed.nameOf(report.decision_id),
       tenantId: report.tenant_id,
       kind: usedNothing(report) ? 'void' : 'settle',
       actual: actual(report),
@@ -35,6 +45,15 @@ export function usageRoutes({ maxBodyBytes, store }: { store: CounterStore; maxB
   });
   return app;
 }
+
+const NOT_CHARGED =
+  'this decision was made while the counters were away and is not charged yet; report its usage again';
+
+/** Whoever may speak for one tenant learns nothing of another's. */
+const isOwed = (owed: OwedJournal, { decision_id, tenant_id }: UsageReport) => {
+  const grant = owed.decision(decision_id);
+  return grant !== undefined && (tenant_id === undefined || tenant_id === grant.tenantId);
+};
 
 /** A call that did not succeed and reports no tokens has cost nothing. */
 const usedNothing = ({ outcome, usage }: UsageReport) =>

@@ -12,7 +12,13 @@ import type {
 import { planSchema } from '../../schemas/policy-io.ts';
 import { type UsageEvent, usageEventSchema } from '../../schemas/usage-event.ts';
 import type { UsageStream } from '../../schemas/usage-stream.ts';
-import type { CounterStore, SettleRequest, TakeRequest, TakeResult } from '../../sidecar/counters/contract.ts';
+import type {
+  CounterSettings,
+  CounterStore,
+  SettleRequest,
+  TakeRequest,
+  TakeResult,
+} from '../../sidecar/counters/contract.ts';
 
 /** The store's clock, where a test may set it: `TestClock` is one. */
 export interface StoreClock {
@@ -29,7 +35,7 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
-export type OpenStore = () => Promise<OpenedStore>;
+export type OpenStore = (settings?: Partial<CounterSettings>) => Promise<OpenedStore>;
 
 type LimitGiven = Partial<Omit<TokenBucket, 'refill'>> & { refill?: Partial<TokenBucket['refill']> };
 

@@ -62,7 +62,6 @@ export async function createEmbeddedStore(options: EmbeddedOptions): Promise<Emb
     // First the text: what cannot be written must not be in memory either.
     const json = JSON.stringify(effect);
     apply(state, effect);
-    sweep.run(clock.now(), SWEEP_BUDGET);
     await journal.append(json, state.lastEntry);
   };
   const users = new Set(['store', 'stream']);
@@ -74,7 +73,8 @@ export async function createEmbeddedStore(options: EmbeddedOptions): Promise<Emb
     if (users.delete(user) && users.size === 0) await journal.close();
   };
   const shared = { state, clock, commit, settings: options.settings };
-  const store = new EmbeddedStore({ ...shared, check: check('store'), onClose: onClose('store') });
+  const sweepSome = (now: number) => sweep.run(now, SWEEP_BUDGET);
+  const store = new EmbeddedStore({ ...shared, sweep: sweepSome, check: check('store'), onClose: onClose('store') });
   const stream = new EmbeddedStream({ ...shared, check: check('stream'), onClose: onClose('stream') });
   const close = async (): Promise<void> => {
     await Promise.all([store.close(), stream.close()]);

@@ -27,6 +27,8 @@ export interface StoreOptions {
   settings: CounterSettings;
   /** Changes the state, and resolves when that and everything before it is written; without an effect it only waits. */
   commit(effect?: Effect): Promise<void>;
+  /** Drops some of what time has made meaningless. */
+  sweep(now: number): void;
   /** Throws `CountersUnavailable` if nothing can be written any more. */
   check(): void;
   onClose(): Promise<void>;
@@ -90,9 +92,11 @@ export class EmbeddedStore implements CounterStore {
   }
 
   async #step<Answer>(decide: (state: State, now: number) => Decided<Answer>): Promise<Answer> {
-    const { check, clock, commit, state } = this.#options;
+    const { check, clock, commit, state, sweep } = this.#options;
     check();
-    const { answer, effect } = decide(state, clock.now());
+    const now = clock.now();
+    sweep(now);
+    const { answer, effect } = decide(state, now);
     await commit(effect);
     return answer;
   }

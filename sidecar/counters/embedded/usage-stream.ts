@@ -1,7 +1,10 @@
 import type { Clock } from '../../../runtime/clock.ts';
-import type { StreamEntry, StreamLag, UsageStream } from '../../../schemas/usage-stream.ts';
+import { type StreamEntry, type StreamLag, type UsageStream, usageStreamKey } from '../../../schemas/usage-stream.ts';
 import type { Effect } from './effect.ts';
 import type { State } from './state.ts';
+
+/** The store has one partition, and its stream the name that this has in Redis. */
+const STREAM = usageStreamKey(0);
 
 export interface StreamOptions {
   state: State;
@@ -104,7 +107,12 @@ export class EmbeddedStream implements UsageStream {
 
   #entry(number: number): StreamEntry {
     const item = this.#state.stream.get(number);
-    return { id: String(number), event: item && JSON.stringify(item.event), redelivered: item?.delivered ?? 0 };
+    return {
+      stream: STREAM,
+      id: String(number),
+      event: item && JSON.stringify(item.event),
+      redelivered: item?.delivered ?? 0,
+    };
   }
 
   /** Until an entry is written, the stream is closed, or `waitMs` are over. */

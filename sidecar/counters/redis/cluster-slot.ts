@@ -1,6 +1,9 @@
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 
-/** The slot of a Redis Cluster that a key lies in: of its hash tag, where it has one. */
+/**
+ * The slot of a Redis Cluster that a key lies in: of its hash tag, where it has one. The client library keeps its own
+ * to itself.
+ */
 export function slotOf(key: string): number {
   return crc16(Buffer.from(hashed(key))) % SLOTS;
 }

@@ -39,6 +39,9 @@ export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number): Ta
     : { kind: 'refused', at, outcome };
 }
 
+/** The place of the candidate that was taken, from 0 on; 0 where the plan names none. */
+export const chosenOf = (reply: TakeReply): number => Math.max(0, (Number(reply[2]) || 0) - 1);
+
 /** The numbers of a `taken` or `refused` reply, put beside the limits that they are of. */
 function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome {
   const chosen = Number(reply[2]);
@@ -70,17 +73,33 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
 
 const closedGates = (json: string): ClosedGate[] => (json === '' ? [] : JSON.parse(json));
 
-interface StoredRecord {
+/** Where a decision's charges at a provider account are remembered, and what they came to. On a cluster. */
+export interface SharedCharges {
+  account: string;
+  /** Of the record there. */
+  id: string;
+  limits: LimitOutcome[];
+  /** Ids of all limits of the decision, in the order of its plan. */
+  order: string[];
+}
+
+export interface StoredRecord {
   state: DecisionRecord['state'];
   about: { id: string; tenant: string; revision: string };
   candidate?: { model: string };
   closed?: string;
   limits: StoredLimit[] | Record<string, never>;
   decided_at: string;
+  request_key: string;
+  /** JSON of `SharedCharges`. */
+  shared?: string;
+  /** Of charges at an account: JSON of them for the event. */
+  held?: string;
 }
 
 interface StoredLimit {
   id: string;
+  key: string;
   on_exceed: 'deny' | 'flag';
   capacity: string;
   before: string;
@@ -90,8 +109,30 @@ interface StoredLimit {
   crossed: string[] | Record<string, never>;
 }
 
+/** Lua writes an empty list as an empty object. */
+const listOf = <Item>(list: Item[] | Record<string, never>): Item[] => (Array.isArray(list) ? list : []);
+
+export const sharedOf = ({ shared }: StoredRecord): SharedCharges | undefined =>
+  shared === undefined ? undefined : JSON.parse(shared);
+
+/** Of charges at an account: JSON of them for the event, without its brackets. */
+export const heldEvent = ({ held = '[]' }: StoredRecord): string => held.slice(1, -1);
+
+/** Every key of a decision but those that its partition always has. */
+export const keysOfRecord = ({ limits, request_key }: StoredRecord): string[] => [
+  ...new Set(listOf(limits).map(({ key }) => key)),
+  ...(request_key === '' ? [] : [request_key]),
+];
+
+/** Puts limits in the order of the plan. */
+export const inOrder = <Item extends { id: string }>(items: Item[], order: string[]): Item[] =>
+  items.toSorted((a, b) => order.indexOf(a.id) - order.indexOf(b.id));
+
 export function decodeRecord(text: string): DecisionRecord {
-  const { about, candidate, closed, decided_at, limits, state } = JSON.parse(text) as StoredRecord;
+  const record = JSON.parse(text) as StoredRecord;
+  const { about, candidate, closed, decided_at, limits, state } = record;
+  const own = listOf(limits).map(storedOutcome);
+  const shared = sharedOf(record);
   return {
     decisionId: about.id,
     tenantId: about.tenant,
@@ -102,8 +143,7 @@ export function decodeRecord(text: string): DecisionRecord {
       granted: true,
       candidate: candidate?.model ?? null,
       closed: closedGates(closed ?? ''),
-      // Lua writes an empty list as an empty object.
-      limits: Array.isArray(limits) ? limits.map(storedOutcome) : [],
+      limits: shared ? inOrder([...shared.limits, ...own], shared.order) : own,
     },
   };
 }
@@ -117,7 +157,7 @@ const storedOutcome = (limit: StoredLimit): LimitOutcome =>
       used: Number(limit.used),
       resetAt: Number(limit.reset_at),
       retryAfterMs: retryAfter(limit.retry),
-      crossed: Array.isArray(limit.crossed) ? limit.crossed.map(Number) : [],
+      crossed: listOf(limit.crossed).map(Number),
     },
   );
 

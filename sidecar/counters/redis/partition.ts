@@ -15,7 +15,19 @@ import {
 } from '../contract.ts';
 import type { PartitionKeys } from '../keys.ts';
 import type { Connection } from './connection.ts';
-import { decodeRecord, decodeTake, isMistimed, type TakeReply, timeOf } from './decode.ts';
+import {
+  chosenOf,
+  decodeRecord,
+  decodeTake,
+  heldEvent,
+  isMistimed,
+  keysOfRecord,
+  type SharedCharges,
+  type StoredRecord,
+  sharedOf,
+  type TakeReply,
+  timeOf,
+} from './decode.ts';
 import { encodeAbout, encodePlan, members } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Scripts } from './scripts.ts';
@@ -27,13 +39,26 @@ export interface PartitionDeps {
   keys: PartitionKeys;
   clock: Clock;
   settings: CounterSettings;
+  /** How many records this partition may hold now. */
+  maxRecords: () => number;
+  /** On a cluster: scripts are told of every key that they touch. */
+  clustered?: boolean;
 }
 
-type Mode = 'take' | 'peek' | 'owe';
+/** What `lua/take-3.lua` is asked to do. */
+export type Mode = 'take' | 'hold' | 'peek' | 'owe' | 'owe_hold';
+
+/** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
+export interface OwnPart {
+  /** What was held at the account: JSON for the event and for the record. */
+  shared?: { limits?: string; record: string };
+  /** The account has refused it: say how the rest stands, take nothing. */
+  refused?: true;
+}
 
 /** A take, and where in the calendar the store is thought to be. */
 interface Asked {
-  request: TakeRequest | Owed;
+  request: (TakeRequest | Owed) & OwnPart;
   now: number;
 }
 
@@ -48,55 +73,79 @@ const NOTHING: Asked = {
   now: 0,
 };
 
+/** Of charges that are held for another partition's event: the JSON for that. */
+interface Moved {
+  events?: string;
+}
+
 /** One partition of the counters: one script per step, and decisions that arrive together go in one call. */
 export class Partition {
   readonly #deps: PartitionDeps;
   readonly #storeClock: StoreClock;
   readonly #takes: GroupCommit<Asked, TakeReply>;
+  readonly #holds: GroupCommit<Asked, TakeReply>;
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
     this.#storeClock = new StoreClock(deps.clock);
     this.#takes = new GroupCommit((asked) => this.#run('take', asked));
+    this.#holds = new GroupCommit((asked) => this.#run('hold', asked));
   }
 
   async take(request: TakeRequest): Promise<TakeResult> {
-    if (!this.#storeClock.known) await this.#run('peek', [NOTHING]);
-    return this.#decode(await this.#inItsTime((now) => this.#takes.add({ request, now })), request.plan);
+    return (await this.choose('take', request)).result;
   }
 
-  async owe(owed: Owed): ReturnType<CounterStore['owe']> {
-    const result = this.#decode(await this.#alone('owe', owed), owed.plan);
+  /** Takes, and tells which candidate. `hold`: for a decision whose event another partition appends. */
+  async choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
+    if (!this.#storeClock.known) await this.#run('peek', [NOTHING]);
+    const takes = mode === 'take' ? this.#takes : this.#holds;
+    const reply = await this.#inItsTime((now) => takes.add({ request, now }));
+    return { result: this.#decode(reply, request.plan), chosen: chosenOf(reply) };
+  }
+
+  async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): ReturnType<CounterStore['owe']> {
+    const result = this.#decode(await this.#alone(mode, owed), owed.plan);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
     return result;
   }
 
-  async peek(plan: Plan, tenantId: string) {
-    const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '' };
+  /** `refused`: how the plan stands, whatever there is room for. */
+  async peek(plan: Plan, tenantId: string, refused?: true) {
+    const request = {
+      decisionId: '',
+      plan,
+      event: { tenant_id: tenantId },
+      fingerprint: '',
+      ...(refused && { refused }),
+    };
     const result = this.#decode(await this.#alone('peek', request), plan);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }
 
-  async settle(request: SettleRequest): Promise<SettleResult> {
-    const { keys, scripts } = this.#deps;
+  /** `eventLimits` is what was moved of the same decision at an account, as JSON for the event. */
+  async settle(request: SettleRequest, eventLimits = ''): Promise<SettleResult & Moved> {
+    const { connection, keys, scripts } = this.#deps;
     const { actual, decisionId, fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
     const amounts = Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]);
-    const [status, first, at, changes] = (await this.#deps.connection.run(
+    const recordKey = keys.record(decisionId);
+    const declared = this.#deps.clustered ? await this.#keysOf([recordKey]) : [];
+    const [status, first, at, changes, events] = (await connection.run(
       scripts.settle,
-      [keys.stream, keys.open, keys.records],
+      [keys.stream, keys.open, keys.records, ...declared],
       [
         kind,
-        keys.record(decisionId),
+        recordKey,
         tenantId,
         fingerprint,
         JSON.stringify(Object.fromEntries(amounts)),
         members({ model }),
         members({ usage }),
         receipt,
-        '',
+        eventLimits,
       ],
-    )) as [string, string | number, string, string];
+    )) as [string, string | number, string, string, string];
     if (status === 'unknown') return { kind: 'unknown' };
     if (status === 'conflict') return { kind: 'conflict', state: first as 'settled' | 'voided' };
     return {
@@ -104,28 +153,61 @@ export class Partition {
       replayed: first === 1,
       at: Number(at),
       changes: JSON.parse(changes),
+      events,
     };
   }
 
-  async expire(limit: number): Promise<number> {
+  /** How many records there are, and up to `limit` reservations that nobody settled in time: their record keys. */
+  async due(limit: number): Promise<{ records: number; due: string[] }> {
     const { connection, keys, scripts } = this.#deps;
-    const [, ...due] = (await connection.run(scripts.due, [keys.open, keys.records], [String(limit)])) as [
+    const [records, ...due] = (await connection.run(scripts.due, [keys.open, keys.records], [String(limit)])) as [
       number,
       ...string[],
     ];
+    return { records, due };
+  }
+
+  /** Marks what `due` told. */
+  async expire(due: string[]): Promise<number> {
     if (due.length === 0) return 0;
-    const [marked, ...problems] = (await connection.run(scripts.expire, [keys.stream, keys.open], due)) as [
-      number,
-      ...string[],
-    ];
+    const { connection, keys, scripts } = this.#deps;
+    const declared = this.#deps.clustered ? await this.#keysOf(due) : [];
+    const [marked, ...problems] = (await connection.run(
+      scripts.expire,
+      [keys.stream, keys.open, ...declared],
+      due,
+    )) as [number, ...string[]];
     if (problems.length)
       throw new CountersUnavailable(`reservations that cannot be marked as expired: ${problems.join('; ')}`);
     return marked;
   }
 
+  async #keysOf(recordKeys: string[]): Promise<string[]> {
+    const records = await Promise.all(recordKeys.map((key) => this.stored(key)));
+    return [...new Set([...recordKeys, ...records.flatMap((record) => (record ? keysOfRecord(record) : []))])];
+  }
+
+  async stored(recordKey: string): Promise<StoredRecord | undefined> {
+    const text = await this.#deps.connection.get(recordKey);
+    return text === null ? undefined : JSON.parse(text);
+  }
+
   async record(decisionId: string): Promise<DecisionRecord | undefined> {
-    const stored = await this.#deps.connection.get(this.#deps.keys.record(decisionId));
-    return stored === null ? undefined : decodeRecord(stored);
+    const text = await this.#deps.connection.get(this.#deps.keys.record(decisionId));
+    return text === null ? undefined : decodeRecord(text);
+  }
+
+  /** Where the decision's charges at a provider account are; undefined if it has none, or is another tenant's. */
+  async sharedOf(decisionId: string, tenantId?: string): Promise<SharedCharges | undefined> {
+    const record = await this.stored(this.#deps.keys.record(decisionId));
+    if (!record || (tenantId !== undefined && record.about.tenant !== tenantId)) return undefined;
+    return sharedOf(record);
+  }
+
+  /** Of charges that are held for another partition's event: the JSON for that. */
+  async heldEvent(decisionId: string): Promise<string> {
+    const record = await this.stored(this.#deps.keys.record(decisionId));
+    return record ? heldEvent(record) : '';
   }
 
   async deny({ count = 1, decisionId, event, reason }: Denial): Promise<void> {
@@ -151,7 +233,7 @@ export class Partition {
     return decodeTake(reply, plan, this.#deps.settings.maxRecords);
   }
 
-  #alone(mode: Mode, request: TakeRequest | Owed): Promise<TakeReply> {
+  #alone(mode: Mode, request: Asked['request']): Promise<TakeReply> {
     return this.#inItsTime(async (now) => (await this.#run(mode, [{ request, now }]))[0] as TakeReply);
   }
 
@@ -168,7 +250,7 @@ export class Partition {
   async #run(mode: Mode, asked: Asked[]): Promise<TakeReply[]> {
     const { connection, keys, scripts, settings } = this.#deps;
     const at = this.#storeClock.asked();
-    const deadline = mode === 'take' ? this.#storeClock.after(at, settings.timeoutMs) : 0;
+    const deadline = mode === 'take' || mode === 'hold' ? this.#storeClock.after(at, settings.timeoutMs) : 0;
     const decisions = asked.map((one) => this.#decision(one));
     const replies = (await connection.run(
       scripts.take,
@@ -177,7 +259,7 @@ export class Partition {
         mode,
         String(settings.reservationTtlMs),
         String(deadline),
-        String(settings.maxRecords),
+        String(this.#deps.maxRecords()),
         ...decisions.flatMap(({ args }) => args),
       ],
     )) as TakeReply[];
@@ -191,6 +273,7 @@ export class Partition {
     const { decisionId, event, fingerprint, plan, requestId } = request;
     const { keyGate, quiet } = request as Partial<TakeRequest>;
     const { decidedAt } = request as Partial<Owed>;
+    const { refused, shared } = request;
     const tenantId = event.tenant_id;
     const encoded = encodePlan(plan, tenantId, keys, now);
     const ask = {
@@ -200,6 +283,8 @@ export class Partition {
       ...(keyGate !== undefined && { gated: true }),
       ...(quiet && { quiet }),
       ...(decidedAt !== undefined && { decided_at: String(decidedAt) }),
+      ...(shared && { shared }),
+      ...(refused && { refused }),
     };
     return {
       keys: [

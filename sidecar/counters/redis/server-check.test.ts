@@ -171,7 +171,22 @@ describe('a real redis-server', () => {
       version: expect.stringMatching(/^\d+\./),
       eviction: 'noeviction',
       appendOnly: true,
+      cluster: false,
     });
+  });
+
+  test('tells that it is a node of a cluster, which is refused unless it is to be one', async () => {
+    const node = await startRedis({ args: ['--cluster-enabled', 'yes'] });
+    const found = await settings(node.url);
+    expect(found.cluster).toBe(true);
+    expect(faultsOf(found)).toEqual([
+      {
+        kind: 'part',
+        what: 'it is a node of a Redis Cluster, and has only some of the keys',
+        mend: 'set REDIS_CLUSTER_URLS to it instead of REDIS_URL',
+      },
+    ]);
+    expect(faultsOf(found, true)).toEqual([]);
   });
 
   test('tells by CONFIG what its user may not see in INFO', async () => {

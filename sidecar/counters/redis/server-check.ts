@@ -8,6 +8,8 @@ interface ServerCheckDeps {
   server: string;
   /** A server that may forget what was used will do. */
   allowVolatile: boolean;
+  /** It is reached as a node of a cluster. */
+  inCluster?: boolean;
   log: Log;
 }
 
@@ -29,7 +31,7 @@ export class ServerCheck {
   /** Throws `ConfigError` if the first server that it sees is unfit; whatever `ask` throws where it cannot tell. */
   async check(ask: Ask): Promise<void> {
     const settings = await readSettings(ask);
-    const faults = faultsOf(settings);
+    const faults = faultsOf(settings, this.#deps.inCluster);
     const accepted = faults.filter((fault) => this.#accepts(fault));
     const unfit = faults.filter((fault) => !this.#accepts(fault)).map((fault) => this.#problem(fault));
     if (unfit.length && !this.#started) throw new ConfigError(unfit);

@@ -10,12 +10,14 @@ export interface ServerSettings {
   eviction: string | undefined;
   /** `appendonly` */
   appendOnly: boolean | undefined;
+  /** Whether it is a node of a Redis Cluster. */
+  cluster: boolean | undefined;
 }
 
 /** One thing that is wrong with a server: what, and the command that mends it. */
 export interface Fault {
-  /** A `volatile` server may forget what was used; an `old` one cannot run the scripts. */
-  kind: 'old' | 'volatile';
+  /** A `volatile` server may forget what was used; an `old` one cannot run the scripts; a `part` has only some of the keys. */
+  kind: 'old' | 'volatile' | 'part';
   what: string;
   mend: string;
 }
@@ -24,7 +26,7 @@ export interface Fault {
 const OLDEST_MAJOR = 7;
 
 /** What the server must be, for the settings that it does not tell. */
-export const WANTED: Record<keyof ServerSettings, string> = {
+export const WANTED: Record<'version' | 'eviction' | 'appendOnly', string> = {
   version: `it must be Redis ${OLDEST_MAJOR}.0 or newer`,
   eviction: 'its maxmemory-policy must be noeviction',
   appendOnly: 'its appendonly must be yes',
@@ -40,6 +42,7 @@ export async function readSettings(ask: Ask): Promise<ServerSettings> {
     version: info.get('redis_version'),
     eviction,
     appendOnly: appendOnly === undefined ? undefined : appendOnly === '1' || appendOnly === 'yes',
+    cluster: info.has('cluster_enabled') ? info.get('cluster_enabled') === '1' : undefined,
   };
 }
 
@@ -47,8 +50,15 @@ export async function readSettings(ask: Ask): Promise<ServerSettings> {
  * What makes a server unfit. A policy that evicts does so also where `maxmemory` is 0: nothing is evicted then, but who
  * sets a limit later turns eviction on without a word. `volatile-*` is no better than `allkeys-*`: counters expire.
  */
-export function faultsOf({ appendOnly, eviction, version }: ServerSettings): Fault[] {
+export function faultsOf({ appendOnly, cluster, eviction, version }: ServerSettings, wantCluster = false): Fault[] {
   const faults: Fault[] = [];
+  if (cluster && !wantCluster) {
+    faults.push({
+      kind: 'part',
+      what: 'it is a node of a Redis Cluster, and has only some of the keys',
+      mend: 'set REDIS_CLUSTER_URLS to it instead of REDIS_URL',
+    });
+  }
   if (version !== undefined && !(Number.parseInt(version, 10) >= OLDEST_MAJOR)) {
     faults.push({
       kind: 'old',

@@ -25,7 +25,9 @@ export class RedisStore implements CounterStore {
   readonly #partition: Partition;
 
   constructor(connection: Connection, scripts: Scripts, clock: Clock, settings: CounterSettings) {
-    this.#partition = new Partition({ connection, scripts, keys: partitionKeys(PARTITION), clock, settings });
+    const { maxRecords } = settings;
+    const keys = partitionKeys(PARTITION);
+    this.#partition = new Partition({ connection, scripts, keys, clock, settings, maxRecords: () => maxRecords });
   }
 
   partitionOf(): number {
@@ -44,12 +46,14 @@ export class RedisStore implements CounterStore {
     return this.#partition.peek(plan, tenantId);
   }
 
-  settle(request: SettleRequest): Promise<SettleResult> {
-    return this.#partition.settle(request);
+  async settle(request: SettleRequest): Promise<SettleResult> {
+    const { events: _, ...result } = await this.#partition.settle(request);
+    return result;
   }
 
-  expire(limit: number): Promise<number> {
-    return this.#partition.expire(limit);
+  async expire(limit: number): Promise<number> {
+    const { due } = await this.#partition.due(limit);
+    return this.#partition.expire(due);
   }
 
   record(decisionId: string): Promise<DecisionRecord | undefined> {

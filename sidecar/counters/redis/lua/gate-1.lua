@@ -9,6 +9,9 @@
 -- @include whole
 -- @include now
 
+-- It is over when its time is; the key goes some time after.
+local EXPIRY_SLACK_MS = 3600000
+
 local now = store_time()
 local closed = whole(ARGV[1])
 if ARGV[1] ~= '' and not closed then error('until when the gate is closed is not a whole number', 0) end
@@ -17,6 +20,6 @@ if not closed or closed <= now then
 elseif closed == MAX_AMOUNT then
   redis.call('SET', KEYS[1], text(closed))
 else
-  redis.call('SET', KEYS[1], text(closed), 'PX', text(closed - now))
+  redis.call('SET', KEYS[1], text(closed), 'PX', text(closed - now + EXPIRY_SLACK_MS))
 end
 return text(now)

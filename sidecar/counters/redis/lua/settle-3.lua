@@ -13,11 +13,11 @@
 -- ARGV[6]  the model that answered, as a JSON member with a comma before it; empty: the one that was asked for
 -- ARGV[7]  the usage, as a JSON member with a comma before it; may be empty
 -- ARGV[8]  the take's receipt, for a void where no record was kept; else empty
--- ARGV[9]  what was moved of the same decision at an account, as JSON for the event, with a comma behind each; may be empty
+-- ARGV[9]  what was moved of the same decision at an account, as JSON for the event; may be empty
 --
 -- Returns {status, …}, where status is
 --   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount, crossed}];
---                    of what was held for another partition's event, then JSON for that, with a comma behind each
+--                    of what was held for another partition's event, then JSON for that
 --   conflict         then the state that another report left it in
 --   unknown          no such decision, or another tenant's
 --
@@ -87,12 +87,11 @@ end
 record.state, record.report, record.settled_at = done, fingerprint, text(now)
 record.changes = '[' .. table.concat(changes, ',') .. ']'
 if record.hold then
-  record.events = table.concat(events, ',') .. (#events > 0 and ',' or '')
+  record.events = table.concat(events, ',')
 else
-  local moved_limits = ARGV[9] .. table.concat(events, ',')
-  if #events == 0 then moved_limits = string.gsub(moved_limits, ',$', '') end
+  if ARGV[9] ~= '' then table.insert(events, 1, ARGV[9]) end
   local event = event_json(
-    record.about, done, '[' .. moved_limits .. ']', '{"granted":true,"reason":"ok"}',
+    record.about, done, '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
     record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
   )
   redis.call('XADD', KEYS[1], '*', 'e', event)

@@ -10,7 +10,8 @@
 -- ARGV[1]  take  as above
 --          peek  say what a take would come to, write nothing
 --          owe   charge what was allowed while the store was away, for the first candidate, whether there is room or not
---          hold  take for a decision whose event another partition appends; keep the record in any case
+--          hold, owe_hold  the same as take and owe, for a decision whose event another partition appends: none is appended
+--          here, and the record is kept in any case
 -- ARGV[2]  milliseconds after which an unsettled reservation expires
 -- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
 -- ARGV[4]  how many records there may be
@@ -20,7 +21,7 @@
 --          t {amount, period, interval}, w {bounds, usual, rollover}
 --   about  JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
 --   ask    JSON {keys, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
---          what is owed), shared {limits, record}: what was held at an account, for the event and for the record,
+--          what is owed), shared {limits, record}: what was held at an account, for the event and for the record, as JSON,
 --          refused: nothing is taken whatever there is room for
 --
 -- Returns a reply for each decision, whose first element is
@@ -48,6 +49,8 @@
 -- @include record-count
 
 local mode = ARGV[1]
+local owe = mode == 'owe' or mode == 'owe_hold'
+local hold = mode == 'hold' or mode == 'owe_hold'
 local now = store_time()
 local reservation_ttl = whole(ARGV[2])
 local deadline = whole(ARGV[3])
@@ -73,7 +76,7 @@ local function reply(status, views, candidate, receipt, closed)
 end
 
 local function event_limits(views, shared)
-  local out = { shared and shared.limits ~= '' and shared.limits or nil }
+  local out = { shared and shared.limits or nil }
   for _, view in ipairs(views) do
     out[#out + 1] = view.limit.event .. ',"amount":' .. text(view.limit.cost) .. ',"before":' .. text(view.state.used)
       .. ',"after":' .. text(view.after.used) .. ',"period_start":' .. text(period_start(view.after)) .. '}'
@@ -94,7 +97,7 @@ end
 -- What the plan comes to. What is owed is charged whatever there is room for, but not to a window that began since.
 local function views_of(plan, ask, key_at)
   local views, granted, candidate, closed
-  if mode == 'owe' then
+  if owe then
     views, candidate, granted, closed = look_at_all(plan.limits, key_at, now), 0, true, {}
     if #plan.candidates > 0 then
       views, candidate = joined(views, (look_at_all(plan.candidates[1].limits, key_at, now))), 1
@@ -104,8 +107,8 @@ local function views_of(plan, ask, key_at)
     if ask.refused then granted, candidate = false, 0 end
   end
   for _, view in ipairs(views) do
-    view.over = mode == 'owe' and view.limit.kind == 'w' and whole(ask.decided_at) < view.state.start
-    view.granted = view.granted or mode == 'owe'
+    view.over = owe and view.limit.kind == 'w' and whole(ask.decided_at) < view.state.start
+    view.granted = view.granted or owe
     view.after = charge(view.state, granted and not view.over and view.limit.cost or 0)
     view.crossed = granted and not view.over and announce(view.after, view.limit.thresholds, view.capacity) or {}
   end
@@ -129,18 +132,19 @@ local function take(plan, about, ask, keys)
   local chosen = plan.candidates[candidate]
   local decided_at = ask.decided_at or text(now)
   local record = new_record(about, views, {
-    candidate = chosen, closed = closed, request_key = keys.request, ask = ask, decided_at = decided_at, hold = mode == 'hold',
+    candidate = chosen, closed = closed, request_key = keys.request, ask = ask, decided_at = decided_at, hold = hold,
   }, now)
   if mode == 'peek' then return reply('taken', views, candidate, '', closed) end
 
-  local kept = record.state == 'reserved' or keys.request ~= '' or mode == 'owe' or ask.shared ~= nil
-  if kept and live_records(KEYS[3], now) >= max_records and mode ~= 'owe' then return { 'full', text(now) } end
+  local kept = record.state == 'reserved' or keys.request ~= '' or owe or ask.shared ~= nil
+  if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', text(now) } end
   if record.state == 'reserved' then check_open(KEYS[2]) end
-  local held = event_limits(views, ask.shared)
-  if mode ~= 'hold' then
-    local outcome = '{"granted":true,"reason":"ok"' .. '}'
-    local extra = mode == 'owe' and about.model .. ',"degraded":true' or nil
-    append(event_json(about, record.state, held, outcome, decided_at, text(now), chosen, extra))
+  local limits = event_limits(views, ask.shared)
+  if hold then
+    record.held = limits
+  else
+    local extra = owe and about.model .. ',"degraded":true' or nil
+    append(event_json(about, record.state, limits, '{"granted":true,"reason":"ok"}', decided_at, text(now), chosen, extra))
   end
   local receipt = cjson.encode(record)
   if kept then keep(record, receipt, keys.record, keys.request) end
@@ -148,12 +152,12 @@ local function take(plan, about, ask, keys)
     local limit, after = view.limit, view.after
     if limit.cost > 0 and not view.over then write_counter(limit.key, limit.field, after, forgotten_at(after, limit, now)) end
   end
-  return reply('taken', views, candidate, mode == 'hold' and held or receipt, closed)
+  return reply('taken', views, candidate, receipt, closed)
 end
 
 -- The record of a grant that this decision repeats: of its request id, or of itself if it is owed.
 local function granted_before(keys)
-  local record = mode == 'owe' and stored_record(keys.record) or nil
+  local record = owe and stored_record(keys.record) or nil
   if record or keys.request == '' then return record end
   return stored_record(redis.call('GET', keys.request))
 end

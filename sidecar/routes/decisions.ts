@@ -1,0 +1,57 @@
+import { Hono } from 'hono';
+import type { DecisionRecordBody } from '../../schemas/decision-record.ts';
+import type { CounterStore, DecisionRecord } from '../counters/contract.ts';
+import { Refusal } from './body.ts';
+
+/** UUIDv7, a dot, and the partition. Nothing else is asked of the store. */
+const DECISION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.(0|[1-9]\d{0,3})$/;
+
+/**
+ * `GET /v1/decisions/{id}`: what was decided and why, where a record of it is kept. `?tenant_id=` must be the
+ * decision's: another tenant's is unknown.
+ */
+export function decisionRoutes({ store }: { store: Pick<CounterStore, 'record'> }): Hono {
+  const app = new Hono();
+  app.get('/v1/decisions/:id', async (c) => {
+    const id = c.req.param('id');
+    const record = DECISION_ID.test(id) ? await store.record(id) : undefined;
+    const tenants = c.req.queries('tenant_id') ?? [];
+    if (!record || tenants.some((tenant) => tenant !== record.tenantId)) throw unknown(id);
+    return c.json(body(record));
+  });
+  return app;
+}
+
+const unknown = (id: string) =>
+  new Refusal(
+    404,
+    'resource_not_found',
+    `no record of decision ${JSON.stringify(id)}; one is kept for 24 hours where something settles or a request_id was given, and of every decision the billing worker's ledger has the usage events`,
+  );
+
+function body({ decidedAt, decisionId, outcome, policyRevision, state, tenantId }: DecisionRecord): DecisionRecordBody {
+  return {
+    decision_id: decisionId,
+    tenant_id: tenantId,
+    state,
+    decided_at: new Date(decidedAt).toISOString(),
+    policy_revision: policyRevision ?? null,
+    candidate: outcome.candidate,
+    limits: outcome.limits.map((limit) => ({
+      id: limit.id,
+      on_exceed: limit.on_exceed,
+      capacity: limit.capacity,
+      before: limit.before,
+      after: limit.used,
+      remaining: limit.remaining,
+      used_percent: limit.used_percent,
+      crossed: limit.crossed,
+      reset_at: instant(limit.reset_at),
+    })),
+    closed: outcome.closed.map(({ candidate, gate, until }) => ({ gate, candidate, until: instant(until) })),
+  };
+}
+
+/** From the year 10000 on there is no RFC 3339 form; a gate that is closed for good is closed until then. */
+const END_OF_TIME = Date.UTC(10_000, 0);
+const instant = (at: number) => (at < END_OF_TIME ? new Date(at).toISOString() : null);

@@ -1,0 +1,80 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { createClient } from 'redis';
+import { openClusterStream } from '../../../billing-worker/stream/cluster.ts';
+import { type Clock, systemClock } from '../../../runtime/clock.ts';
+import { CLUSTER_PARTITIONS } from '../../../schemas/usage-stream.ts';
+import { ClusterStore } from '../../../sidecar/counters/cluster/store.ts';
+import type { CounterSettings } from '../../../sidecar/counters/contract.ts';
+import { connectCluster } from '../../../sidecar/counters/redis/cluster-connection.ts';
+import { loadScripts } from '../../../sidecar/counters/redis/scripts.ts';
+import { SETTINGS } from '../../helpers/counter-settings.ts';
+import { type RedisCluster, startRedisCluster } from '../../helpers/redis-cluster.ts';
+import { atTestEnd } from '../../helpers/test-end.ts';
+import type { OpenedStore } from '../workbench.ts';
+import { clusterClock, SET_CLUSTER_CLOCK } from './cluster-clock.ts';
+
+type Control = Pick<ReturnType<typeof createClient>, 'sendCommand' | 'close'>;
+
+const log = pino({ level: 'silent' });
+const TIMEOUT_MS = 10_000;
+
+/** Provider accounts that a test may share with: each has a clock of its own. */
+const ACCOUNTS = ['anthropic', 'openai'];
+const TAGS = [
+  ...Array.from({ length: CLUSTER_PARTITIONS }, (_, partition) => `{p${partition}}`),
+  ...ACCOUNTS.map((account) => `{s:${account}}`),
+];
+
+/** Stores on one real Redis Cluster of three masters, which each of them finds empty: one at a time. */
+export class ClusterStores {
+  readonly cluster: RedisCluster;
+  /** One to each node. */
+  readonly #controls: Control[];
+
+  private constructor(cluster: RedisCluster, controls: Control[]) {
+    this.cluster = cluster;
+    this.#controls = controls;
+  }
+
+  /** The servers end with the test, or with the file that calls this in a `beforeAll`. */
+  static async start(): Promise<ClusterStores> {
+    const cluster = await startRedisCluster();
+    const controls = cluster.urls.map((url) => createClient({ url }));
+    await Promise.all(controls.map((control) => control.connect()));
+    atTestEnd(() => Promise.all(controls.map((control) => control.close())));
+    return new ClusterStores(cluster, controls);
+  }
+
+  #sendAll(command: string[]): Promise<unknown[]> {
+    return Promise.all(this.#controls.map((control) => control.sendCommand(command)));
+  }
+
+  open(settings: Partial<CounterSettings> = {}): Promise<OpenedStore> {
+    return this.#open({}, systemClock, settings);
+  }
+
+  /** With a clock that a test sets. `caller` is the clock of the process that asks. */
+  async openWithClock(caller: Clock = systemClock, settings: Partial<CounterSettings> = {}): Promise<OpenedStore> {
+    const opened = await this.#open({ now: SET_CLUSTER_CLOCK }, caller, settings);
+    return { ...opened, clock: await clusterClock((command) => this.#sendAll(command), TAGS) };
+  }
+
+  async #open(
+    replace: Record<string, string>,
+    caller: Clock,
+    settings: Partial<CounterSettings>,
+  ): Promise<OpenedStore> {
+    const { urls } = this.cluster;
+    await this.#sendAll(['FLUSHALL']);
+    const connection = await connectCluster(urls, TIMEOUT_MS, log);
+    const scripts = loadScripts(replace);
+    const store = new ClusterStore({ connection, scripts, clock: caller, settings: { ...SETTINGS, ...settings } });
+    const registry = new Registry();
+    const stream = openClusterStream({ urls, clock: systemClock, consumer: 'test', registry, log });
+    const close = async () => {
+      await Promise.all([store.close(), stream.close()]);
+    };
+    return { store, stream, close };
+  }
+}

@@ -1,0 +1,59 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { createClient } from 'redis';
+import { openUpstashStream } from '../../../billing-worker/stream/upstash.ts';
+import { type Clock, systemClock } from '../../../runtime/clock.ts';
+import type { CounterSettings } from '../../../sidecar/counters/contract.ts';
+import { loadScripts } from '../../../sidecar/counters/redis/scripts.ts';
+import { RedisStore } from '../../../sidecar/counters/redis/store.ts';
+import { connectUpstash } from '../../../sidecar/counters/upstash/connection.ts';
+import { SETTINGS } from '../../helpers/counter-settings.ts';
+import { type RedisServer, startRedis } from '../../helpers/redis-server.ts';
+import { startUpstash, type UpstashServer } from '../../helpers/upstash-server.ts';
+import type { OpenedStore } from '../workbench.ts';
+import { redisClock, SET_CLOCK } from './redis-clock.ts';
+
+const log = pino({ level: 'silent' });
+const TIMEOUT_MS = 10_000;
+
+/** Stores on one Upstash, which each of them finds empty: one at a time. */
+export class UpstashStores {
+  readonly #redis: RedisServer;
+  readonly server: UpstashServer;
+
+  private constructor(redis: RedisServer, server: UpstashServer) {
+    this.#redis = redis;
+    this.server = server;
+  }
+
+  /** The servers end with the test, or with the file that calls this in a `beforeAll`. */
+  static async start(): Promise<UpstashStores> {
+    const redis = await startRedis();
+    return new UpstashStores(redis, await startUpstash(redis));
+  }
+
+  /** `control` talks to the Redis behind it. */
+  open(settings: Partial<CounterSettings> = {}) {
+    return this.#open({}, systemClock, settings);
+  }
+
+  /** With a clock that a test sets. `caller` is the clock of the process that asks. */
+  async openWithClock(caller: Clock = systemClock, settings: Partial<CounterSettings> = {}): Promise<OpenedStore> {
+    const { control, ...opened } = await this.#open({ now: SET_CLOCK }, caller, settings);
+    return { ...opened, clock: await redisClock(control) };
+  }
+
+  async #open(replace: Record<string, string>, caller: Clock, settings: Partial<CounterSettings>) {
+    const control = await createClient({ url: this.#redis.url }).connect();
+    await control.flushAll();
+    const access = { url: this.server.url, token: this.server.token };
+    const connection = await connectUpstash({ ...access, timeoutMs: TIMEOUT_MS, log });
+    const store = new RedisStore(connection, loadScripts(replace), caller, { ...SETTINGS, ...settings });
+    const reader = { key: 'ocr:{p0}:usage', consumer: 'test', registry: new Registry(), log };
+    const stream = openUpstashStream({ ...access, ...reader });
+    const close = async () => {
+      await Promise.all([store.close(), stream.close(), control.close()]);
+    };
+    return { store, stream, control, close };
+  }
+}
