@@ -43,7 +43,7 @@ class MemoryStream implements UsageStream {
 
   #take(ids: string[]): StreamEntry[] {
     for (const id of ids) this.taken.add(id);
-    return ids.map((id) => ({ id, event: id, redelivered: 0 }));
+    return ids.map((id) => ({ stream: 'usage', id, event: id, redelivered: 0 }));
   }
 }
 

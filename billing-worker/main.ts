@@ -14,8 +14,9 @@ await runMain(async (process) => {
   const stream = await openUsageStream({ environment, registry, log });
   if (!stream) {
     throw new ConfigError([
-      'environment: REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set, because the billing ' +
-        'worker alone reads the usage stream of a sidecar; `npm start` runs both in one process without Redis',
+      'environment: REDIS_URL, REDIS_CLUSTER_URLS, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set, ' +
+        'because the billing worker alone reads the usage stream of a sidecar; `npm start` runs both in one process ' +
+        'without Redis',
     ]);
   }
   closers.add('usage stream', () => stream.close());

@@ -44,15 +44,22 @@ export class BillingMetrics {
   }
 }
 
-/** Asked for at each scrape; NaN while the stream cannot be reached, for 0 would say that all is well. */
+/** Asked for once at each scrape; NaN while the stream cannot be reached, for 0 would say that all is well. */
 function registerLag(registry: Registry, stream: UsageStream): void {
+  let asked: Promise<StreamLag> | undefined;
+  const lag = () => {
+    asked ??= stream.lag().finally(() => {
+      asked = undefined;
+    });
+    return asked;
+  };
   const gauge = (name: string, help: string, pick: (lag: StreamLag) => number) =>
     new Gauge({
       name,
       help,
       registers: [registry],
       async collect() {
-        this.set(await stream.lag().then(pick, () => Number.NaN));
+        this.set(await lag().then(pick, () => Number.NaN));
       },
     });
   gauge('openclaw_usage_stream_lag_entries', 'Usage events that are not yet acknowledged.', ({ entries }) => entries);

@@ -4,7 +4,6 @@ import type { Config } from '../runtime/config/files.ts';
 import { listen } from '../runtime/listen.ts';
 import type { Process } from '../runtime/main.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
-import { usageStreamKey } from '../schemas/usage-stream.ts';
 import { openDatabase } from './database/open.ts';
 import { createBillingWorker } from './worker.ts';
 
@@ -26,7 +25,6 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   const worker = createBillingWorker({
     sql: database.sql,
     stream,
-    streamName: usageStreamKey(0),
     tenants: config.tenants,
     adminToken,
     registry,

@@ -14,9 +14,8 @@ import { BillingMetrics } from './metrics.ts';
 export interface BillingWorkerDeps {
   /** An open and migrated database; it stays the caller's to close, after `stop`. */
   sql: Sql;
-  /** The stream, and its name for the dead letters; it stays the caller's to close, after `stop`. */
+  /** It stays the caller's to close, after `stop`. */
   stream: UsageStream;
-  streamName: string;
   tenants: TenantsConfig;
   adminToken: string | undefined;
   registry: Registry;
@@ -34,13 +33,12 @@ export interface BillingWorker {
 
 /** Puts the billing worker together. */
 export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
-  const { clock, log, registry, sql, stream, streamName, tenants } = deps;
+  const { clock, log, registry, sql, stream, tenants } = deps;
   const calendar = new Calendar();
   const metrics = new BillingMetrics(registry, stream, clock);
   const ledger = new Ledger({
     sql,
     terms: { tenants, calendar },
-    stream: streamName,
     onCommit: (committed) => {
       metrics.committed(committed);
       if (committed.deadLetters) log.error({ count: committed.deadLetters }, 'stream entries became dead letters');

@@ -9,9 +9,9 @@ export interface Started {
 
 /** What `npm start` prints when everything is ready: where it is, what to try, what to look at next. */
 export function welcome({ adminToken, billing, environment, sidecar }: Started): string {
-  const { CONFIG_DIR, DATABASE_URL, DATA_DIR, OPA_TOKEN, REDIS_URL, UPSTASH_REDIS_REST_URL } = environment;
+  const { CONFIG_DIR, DATABASE_URL, DATA_DIR, OPA_TOKEN } = environment;
   const embedded = `embedded, in ${DATA_DIR}`;
-  const counters = REDIS_URL ? 'Redis' : UPSTASH_REDIS_REST_URL ? 'Upstash' : embedded;
+  const counters = sharedStore(environment) ?? embedded;
   const bearer = OPA_TOKEN ? ' -H "Authorization: Bearer $OPA_TOKEN"' : '';
   const admin = adminToken ?? '$ADMIN_TOKEN';
   return `
@@ -31,4 +31,10 @@ export function welcome({ adminToken, billing, environment, sidecar }: Started):
   Next: change a capacity in ${CONFIG_DIR}/tenants.yaml and start again; read policies/README.md to change the rules.
   Ctrl-C ends it; buckets and ledger are kept.
 `;
+}
+
+function sharedStore({ REDIS_CLUSTER_URLS, REDIS_URL, UPSTASH_REDIS_REST_URL }: Environment): string | undefined {
+  if (REDIS_URL) return 'Redis';
+  if (REDIS_CLUSTER_URLS) return 'Redis Cluster';
+  return UPSTASH_REDIS_REST_URL ? 'Upstash' : undefined;
 }

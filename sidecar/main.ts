@@ -9,7 +9,7 @@ await runMain(async (process) => {
   const store = await openSharedCounters(process);
   if (!store) {
     throw new ConfigError([
-      'environment: REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set, because the sidecar ' +
+      'environment: REDIS_URL, REDIS_CLUSTER_URLS, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set, because the sidecar ' +
         'alone shares its counters with a billing worker; `npm start` runs both in one process without Redis',
     ]);
   }

@@ -19,8 +19,6 @@ type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { reason: string }
 export interface LedgerDeps {
   sql: Sql;
   terms: Terms;
-  /** The stream's name, which the dead letters keep. */
-  stream: string;
   onCommit: (committed: Committed) => void;
 }
 
@@ -77,7 +75,7 @@ export class Ledger {
     const digest = createHash('sha256')
       .update(raw ?? '')
       .digest('hex');
-    return { stream: this.#deps.stream, stream_id: entry.id, raw, digest, reason };
+    return { stream: entry.stream, stream_id: entry.id, raw, digest, reason };
   }
 }
 

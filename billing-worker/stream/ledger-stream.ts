@@ -26,24 +26,28 @@ export class LedgerStream implements UsageStream {
   constructor(commands: StreamCommands, options: LedgerStreamOptions) {
     this.#commands = commands;
     this.#options = options;
-    this.#lost = new Counter({
-      name: 'openclaw_usage_stream_lost_entries_total',
-      help: 'Usage events that were deleted from the stream before they were acknowledged: lost for the ledger.',
-      registers: [options.registry],
-    });
+    this.#lost = lostEntries(options.registry);
   }
 
-  async read(count: number, waitMs: number): Promise<StreamEntry[]> {
+  read(count: number, waitMs: number): Promise<StreamEntry[]> {
+    return this.#delivering(async () => this.#kept(await this.#withGroup(() => this.#commands.readNew(count, waitMs))));
+  }
+
+  reclaim(count: number, idleMs: number): Promise<StreamEntry[]> {
+    return this.#delivering(() => this.#reclaim(count, idleMs));
+  }
+
+  /** What was delivered into a broken connection is this reader's now, and nobody else's for a while. */
+  async #delivering(deliver: () => Promise<StreamEntry[]>): Promise<StreamEntry[]> {
     try {
-      return kept(await this.#withGroup(() => this.#commands.readNew(count, waitMs)));
+      return await deliver();
     } catch (error) {
-      // What was delivered into a broken connection is this reader's now, and nobody else's for a while.
       this.#ownAfter = '0';
       throw error;
     }
   }
 
-  async reclaim(count: number, idleMs: number): Promise<StreamEntry[]> {
+  async #reclaim(count: number, idleMs: number): Promise<StreamEntry[]> {
     const entries = (await this.#reclaimOwn(count)) ?? (await this.#claimIdle(count, idleMs));
     const [first, last] = [entries.at(0), entries.at(-1)];
     if (!first || !last) return [];
@@ -62,7 +66,7 @@ export class LedgerStream implements UsageStream {
         this.#countLost(deleted);
       }
       this.#ownAfter = held.at(-1)?.[0];
-      const entries = kept(held);
+      const entries = this.#kept(held);
       if (entries.length) return entries;
     }
     return undefined;
@@ -73,7 +77,7 @@ export class LedgerStream implements UsageStream {
       const claimed = await this.#withGroup(() => this.#commands.claim(this.#claimFrom, count, idleMs));
       this.#claimFrom = claimed.next;
       if (claimed.deleted.length) this.#countLost(claimed.deleted);
-      const entries = kept(claimed.entries);
+      const entries = this.#kept(claimed.entries);
       if (entries.length) return entries;
     } while (this.#claimFrom !== '0-0');
     return [];
@@ -93,7 +97,7 @@ export class LedgerStream implements UsageStream {
     if (entries === 0) return { entries, oldestMs: 0 };
     const first = group?.firstPending ?? `(${group?.lastDelivered ?? '0-0'}`;
     const sample = await this.#commands.range(first, AGE_SAMPLE);
-    const at = kept(sample)
+    const at = this.#kept(sample)
       .map(({ event }) => timeOf(event))
       .find((time) => time !== undefined);
     return { entries, oldestMs: at === undefined ? 0 : Math.max(0, now - at) };
@@ -124,10 +128,26 @@ export class LedgerStream implements UsageStream {
     }
   }
 
+  /** Without what was deleted. */
+  #kept(deliveries: Delivery[]): StreamEntry[] {
+    const stream = this.#options.key;
+    return deliveries.flatMap(([id, fields]) =>
+      fields ? [{ stream, id, event: fieldE(fields), redelivered: 0 }] : [],
+    );
+  }
+
   #countLost(ids: string[]): void {
     this.#lost.inc(ids.length);
-    this.#options.log.error({ ids }, 'usage events were deleted from the stream before they reached the ledger');
+    const { key, log } = this.#options;
+    log.error({ key, ids }, 'usage events were deleted from the stream before they reached the ledger');
   }
+}
+
+/** One counter, however many partitions the stream has. */
+function lostEntries(registry: Registry): Counter {
+  const name = 'openclaw_usage_stream_lost_entries_total';
+  const help = 'Usage events that were deleted from the stream before they were acknowledged: lost for the ledger.';
+  return (registry.getSingleMetric(name) as Counter | undefined) ?? new Counter({ name, help, registers: [registry] });
 }
 
 /** The lowest id that a reader may still need. */
@@ -135,10 +155,6 @@ function undone({ firstPending, lastDelivered }: GroupState): string {
   const undelivered = nextId(lastDelivered);
   return firstPending === undefined ? undelivered : lowerId(firstPending, undelivered);
 }
-
-/** Without what was deleted. */
-const kept = (deliveries: Delivery[]): StreamEntry[] =>
-  deliveries.flatMap(([id, fields]) => (fields ? [{ id, event: fieldE(fields), redelivered: 0 }] : []));
 
 function fieldE(fields: string[]): string | undefined {
   const at = fields.findIndex((name, index) => index % 2 === 0 && name === 'e');

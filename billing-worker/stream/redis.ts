@@ -1,4 +1,5 @@
 import type { UsageStream } from '../../schemas/usage-stream.ts';
+import { groupState } from './group-state.ts';
 import { LedgerStream, type LedgerStreamOptions } from './ledger-stream.ts';
 import { connectClients, type RedisClients } from './redis-clients.ts';
 import {
@@ -32,8 +33,9 @@ class RedisStreamCommands implements StreamCommands {
     this.#consumer = consumer;
   }
 
+  /** BLOCK 0 would wait for ever. */
   readNew(count: number, waitMs: number): Promise<Delivery[]> {
-    return this.#readGroup('>', ['COUNT', String(count), 'BLOCK', String(waitMs)]);
+    return this.#readGroup('>', ['COUNT', String(count), ...(waitMs > 0 ? ['BLOCK', String(waitMs)] : [])]);
   }
 
   readOwn(after: string, count: number): Promise<Delivery[]> {
@@ -78,18 +80,7 @@ class RedisStreamCommands implements StreamCommands {
 
   async #group(): Promise<GroupState | undefined> {
     const { client } = this.#clients;
-    const [groups, { firstId, pending }] = await Promise.all([
-      client.xInfoGroups(this.#key),
-      client.xPending(this.#key, GROUP),
-    ]);
-    const group = groups.find(({ name }) => name === GROUP);
-    if (!group) return undefined;
-    return {
-      lastDelivered: group['last-delivered-id'],
-      pending,
-      firstPending: firstId ?? undefined,
-      undelivered: group.lag ?? null,
-    };
+    return groupState(...(await Promise.all([client.xInfoGroups(this.#key), client.xPending(this.#key, GROUP)])));
   }
 
   async range(start: string, count: number): Promise<Delivery[]> {

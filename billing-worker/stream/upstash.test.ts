@@ -66,7 +66,7 @@ describe('reading', () => {
     const waiting = stream.read(10, 5_000);
     await sleep(200);
     const id = await add('late');
-    expect(await waiting).toEqual([{ id, event: 'late', redelivered: 0 }]);
+    expect(await waiting).toEqual([{ stream: KEY, id, event: 'late', redelivered: 0 }]);
   });
 
   test('asks once a second where nothing happens, and soon again where something does', async () => {

@@ -49,6 +49,9 @@ function keysOf(prefix: string, stream: string): PartitionKeys {
   };
 }
 
+/** How many partitions there are, written by the first process. */
+export const partitionCountKey = 'ocr:{p0}:partitions';
+
 /** In which of so many partitions a tenant's keys are. Kept for ever: another answer would look for them elsewhere. */
 export const partitionOf = (tenantId: string, partitions: number): number => crc32(tenantId) % partitions;
 

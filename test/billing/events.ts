@@ -39,7 +39,7 @@ let entries = 0;
 /** A stream entry that holds this text, or this event as JSON. */
 export function streamEntry(event: UsageEvent | string | undefined): StreamEntry {
   const text = typeof event === 'object' ? JSON.stringify(event) : event;
-  return { id: `1768478400000-${entries++}`, event: text, redelivered: 0 };
+  return { stream: 'ocr:{p0}:usage', id: `1768478400000-${entries++}`, event: text, redelivered: 0 };
 }
 
 /** The same items in another order, the same for the same seed. */

@@ -63,7 +63,6 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
     new Ledger({
       sql,
       terms: { tenants, calendar: new Calendar() },
-      stream: 'ocr:{p0}:usage',
       onCommit: (committed) => commits.push(committed),
     });
 

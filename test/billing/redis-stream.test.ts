@@ -61,7 +61,7 @@ describe('reading', () => {
     const waiting = stream.read(10, 5_000);
     await eventually(async () => expect(await waitingReaders()).toHaveLength(1));
     const id = await add('late');
-    expect(await waiting).toEqual([{ id, event: 'late', redelivered: 0 }]);
+    expect(await waiting).toEqual([{ stream: KEY, id, event: 'late', redelivered: 0 }]);
   });
 
   test('an entry without the field e comes with no event, whatever its other fields hold', async () => {
@@ -121,6 +121,19 @@ describe('what was taken and not acknowledged', () => {
     await redis.clientKill({ filter: 'ID', id: waiting?.id as number });
     await broken;
     expect(texts(await eventually(() => stream.reclaim(10, 60_000)))).toEqual(['1']);
+  });
+
+  test('is found again at once when it could not be told how often it was delivered', async () => {
+    for (const text of ['1', '2']) await add(text);
+    await (await reader('a')).read(2, 1);
+    const stream = await reader('a');
+    await redis.aclSetUser('default', '-xpending');
+    try {
+      await expect(stream.reclaim(10, 60_000)).rejects.toThrow('NOPERM');
+    } finally {
+      await redis.aclSetUser('default', '+xpending');
+    }
+    expect(texts(await stream.reclaim(10, 60_000))).toEqual(['1', '2']);
   });
 
   test('and is deleted all the same is counted as lost and holds nothing up, its own or another reader', async () => {

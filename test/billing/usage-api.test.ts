@@ -59,7 +59,6 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
     createBillingWorker({
       sql: database.sql,
       stream,
-      streamName: 'usage',
       tenants,
       adminToken: TOKEN,
       registry: new Registry(),
@@ -74,7 +73,6 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
     const ledger = new Ledger({
       sql: database.sql,
       terms: { tenants, calendar: new Calendar() },
-      stream: 'usage',
       onCommit: () => {},
     });
     await ledger.append(EVENTS.map(streamEntry));

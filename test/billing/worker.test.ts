@@ -45,7 +45,6 @@ async function startWorker(sql: Database['sql'], consumer = 'a'): Promise<Billin
   const worker = createBillingWorker({
     sql,
     stream,
-    streamName: KEY,
     tenants,
     adminToken: 'admin',
     registry,
@@ -178,7 +177,6 @@ describe('a PostgreSQL server that', () => {
     const ledger = new Ledger({
       sql: impatient,
       terms: { tenants, calendar: new Calendar() },
-      stream: KEY,
       onCommit: () => {},
     });
     const entries = Array.from({ length: 10 }, () => streamEntry(usageEvent()));

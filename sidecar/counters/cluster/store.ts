@@ -34,6 +34,8 @@ export interface ClusterStoreDeps {
   settings: CounterSettings;
   /** Puts a breaker, and whatever else, around the connection of one partition. */
   guarded?: (connection: Connection, partition: string) => Connection;
+  /** Throws `CountersUnavailable` while one of the servers must not be used. */
+  assertFit?: () => void;
 }
 
 /** Accounts are as many as the policies name; the least used are forgotten, and cost only their clock to know again. */
@@ -133,6 +135,7 @@ export class ClusterStore implements CounterStore {
   }
 
   async ping(): Promise<void> {
+    this.#deps.assertFit?.();
     await Promise.all(this.#partitions.map((partition) => partition.ping()));
   }
 

@@ -3,6 +3,9 @@ import type { Log } from '../../../runtime/log.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { type Ask, type Fault, faultsOf, readSettings, type ServerSettings, WANTED } from './server-settings.ts';
 
+/** A server that stays connected is looked at this often. */
+export const CHECK_MS = 30_000;
+
 interface ServerCheckDeps {
   /** Names the server in messages; without a password. */
   server: string;

@@ -1,10 +1,6 @@
-import { systemClock } from '../../../runtime/clock.ts';
 import type { Process } from '../../../runtime/main.ts';
-import { withBreaker } from '../breaker.ts';
 import type { CounterStore } from '../contract.ts';
-import { loadScripts } from '../redis/scripts.ts';
-import { RedisStore } from '../redis/store.ts';
-import { counterSettings } from '../settings.ts';
+import { openSingle } from '../redis/open.ts';
 import type { UpstashAccess } from './client.ts';
 import { connectUpstash } from './connection.ts';
 import { checkUpstash } from './server-check.ts';
@@ -26,6 +22,5 @@ export async function openUpstashStore(
     log,
     guard: { check: (ask) => checkUpstash(ask, deps), refuse: fail },
   });
-  const guarded = withBreaker(connection, { clock: systemClock, log });
-  return new RedisStore(guarded, loadScripts(), systemClock, counterSettings(environment));
+  return openSingle(connection, { environment, fail, log });
 }
