@@ -71,7 +71,8 @@ test(`C12 ${MOVED} slots are moved under load, streams among them: nothing is do
   const answers = await inParallel(REQUESTS, CALLERS, async (index) => {
     const tenant = tenants[index % TENANTS] as string;
     const { body, status } = await ask((sidecars[index % 2] as Service).url, { tenant_id: tenant }, 'decision');
-    return { tenant, status, id: body.decision_id as string, ...(body.result as { allow: boolean; reason: string }) };
+    const { allow, reason } = body.result as { allow: boolean; reason: string };
+    return { tenant, status, allow, reason, id: body.decision_id as string };
   });
   stop.abort();
   expect(await moving).toBeGreaterThanOrEqual(MOVED);
