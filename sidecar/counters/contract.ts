@@ -9,6 +9,17 @@ export interface CounterSettings {
   timeoutMs: number;
   /** So many records of grants are kept at most. */
   maxRecords: number;
+  /** Whether the store remembers what came of each call, so that `owe` knows of one whose answer was lost. */
+  traceCalls?: boolean;
+}
+
+/** A decision in a call of which it is not known whether the store carried it out. */
+export interface LostCall {
+  /** Where the store remembers what came of the call. */
+  key: string;
+  call: string;
+  /** Its place in the call, from 1 on. */
+  index: number;
 }
 
 /** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */
@@ -48,7 +59,14 @@ export interface TakeRequest {
 export interface Owed extends Omit<TakeRequest, 'keyGate' | 'quiet'> {
   /** When it was given: epoch milliseconds. It selects price and cycle, and a window that has ended since is not charged. */
   decidedAt: number;
+  /** The call that asked for it before, if its answer was lost. */
+  lost?: LostCall | undefined;
 }
+
+export type OweResult =
+  | Extract<TakeResult, { kind: 'taken' | 'replayed' | 'conflict' }>
+  /** The lost call was carried out: it was charged then. */
+  | { kind: 'executed' };
 
 /** A switch that candidates and keys depend on: open unless it is closed until some instant. */
 export interface Gate {
@@ -151,7 +169,7 @@ export interface CounterStore {
    * Charges what was allowed while the store was away, for the first candidate, into debt if need be; once, however often
    * it is repeated within 24 hours.
    */
-  owe(owed: Owed): Promise<Extract<TakeResult, { kind: 'taken' | 'replayed' | 'conflict' }>>;
+  owe(owed: Owed): Promise<OweResult>;
   /** What `take` would come to now. Takes nothing, leaves no event. */
   peek(plan: Plan, tenantId: string): Promise<{ outcome: Outcome; at: number }>;
   settle(request: SettleRequest): Promise<SettleResult>;
@@ -172,6 +190,8 @@ export interface CounterStore {
 
 export class CountersUnavailable extends Error {
   override readonly name: string = 'CountersUnavailable';
+  /** Of a take, where the store remembers what came of each call. */
+  lost?: LostCall;
 }
 
 /** So many grants are remembered that no more may be: what needs a record is refused, whatever its limits say. */

@@ -25,6 +25,8 @@ export interface PartitionKeys {
   gate(gate: Gate): string;
   record(decisionId: string): string;
   request(tenantId: string, requestId: string): string;
+  /** What came of the last call of one lane. */
+  call(lane: string): string;
 }
 
 export const partitionKeys = (partition: number): PartitionKeys =>
@@ -46,6 +48,7 @@ function keysOf(prefix: string, stream: string): PartitionKeys {
     gate: ({ name, scope, tenantId }) => `${prefix}g:${owner(tenantId, scope)}:${encodeName(name)}`,
     record: (decisionId) => `${prefix}d:${encodeName(decisionId)}`,
     request: (tenantId, requestId) => `${prefix}q:${encodeName(tenantId)}:${encodeName(requestId)}`,
+    call: (lane) => `${prefix}l:${encodeName(lane)}`,
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type CounterStore,
   CountersUnavailable,
   type EventSubject,
+  type LostCall,
   RecordsFull,
   type TakeResult,
 } from '../counters/contract.ts';
@@ -116,7 +117,7 @@ class Step {
       result = await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
     } catch (error) {
       if (!owed.allows || !(error instanceof CountersUnavailable) || error instanceof RecordsFull) throw error;
-      return this.#uncounted(plan);
+      return this.#uncounted(plan, error.lost);
     }
     return this.#answered(plan, result);
   }
@@ -141,12 +142,12 @@ class Step {
   }
 
   /** The store is away, and the operator prefers to allow: as if there were room, and written down to be charged. */
-  async #uncounted(plan: Plan): Promise<Answer | Conflict> {
+  async #uncounted(plan: Plan, lost: LostCall | undefined): Promise<Answer | Conflict> {
     const decision = await this.#decidedWithoutNumbers(plan);
     if (decision.allow && !this.#dryRun) {
       const { fingerprint, requestId } = this.#request;
       const decidedAt = this.#deps.clock.now();
-      const owed = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint, decidedAt };
+      const owed = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint, decidedAt, lost };
       const grant = await this.#deps.owed.add(owed);
       // Two with one request id arrived together.
       if (grant.decisionId !== this.#decisionId) return this.#owedBefore(plan, grant);

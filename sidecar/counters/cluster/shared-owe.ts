@@ -9,10 +9,10 @@ export async function oweShared({ account, own }: Parts, owed: Owed): ReturnType
   const [first] = splitPlan(owed.plan);
   if (first?.account === undefined) return own.owe(owed);
   const id = heldId(owed.decisionId, 0);
-  const { requestId: _, ...asked } = { ...owed, decisionId: id, plan: candidateAlone(first.shared, 0) };
+  const { lost: _, requestId: __, ...asked } = { ...owed, decisionId: id, plan: candidateAlone(first.shared, 0) };
   const partition = account(first.account);
   const held = await partition.owe(asked, 'owe_hold');
-  if (held.kind === 'conflict') return held;
+  if (held.kind === 'conflict' || held.kind === 'executed') return held;
   const order = limitIds(owed.plan, 0);
   const shared = sharedPart(
     { account: first.account, id, limits: held.outcome.limits, event: await partition.heldEvent(id) },

@@ -7,6 +7,7 @@ import {
   type DecisionRecord,
   type Denial,
   type Gate,
+  type LostCall,
   type Owed,
   type SettleRequest,
   type SettleResult,
@@ -30,6 +31,7 @@ import {
 } from './decode.ts';
 import { encodeAbout, encodePlan, members } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
+import { Lanes } from './lanes.ts';
 import type { Scripts } from './scripts.ts';
 import { StoreClock } from './store-clock.ts';
 
@@ -60,6 +62,8 @@ export interface OwnPart {
 interface Asked {
   request: (TakeRequest | Owed) & OwnPart;
   now: number;
+  /** The call that it went with. */
+  lost?: LostCall;
 }
 
 /** A question that only tells the store's time. */
@@ -84,6 +88,7 @@ export class Partition {
   readonly #storeClock: StoreClock;
   readonly #takes: GroupCommit<Asked, TakeReply>;
   readonly #holds: GroupCommit<Asked, TakeReply>;
+  readonly #lanes = new Lanes();
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
@@ -100,12 +105,19 @@ export class Partition {
   async choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
     if (!this.#storeClock.known) await this.#run('peek', [NOTHING]);
     const takes = mode === 'take' ? this.#takes : this.#holds;
-    const reply = await this.#inItsTime((now) => takes.add({ request, now }));
+    const reply = await this.#inItsTime(async (now) => {
+      const asked: Asked = { request, now };
+      return takes.add(asked).catch((error) => {
+        throw withLost(error, asked);
+      });
+    });
     return { result: this.#decode(reply, request.plan), chosen: chosenOf(reply) };
   }
 
   async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): ReturnType<CounterStore['owe']> {
-    const result = this.#decode(await this.#alone(mode, owed), owed.plan);
+    const reply = await this.#alone(mode, owed);
+    if (reply[0] === 'executed') return { kind: 'executed' };
+    const result = this.#decode(reply, owed.plan);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
     return result;
   }
@@ -252,17 +264,24 @@ export class Partition {
     const at = this.#storeClock.asked();
     const deadline = mode === 'take' || mode === 'hold' ? this.#storeClock.after(at, settings.timeoutMs) : 0;
     const decisions = asked.map((one) => this.#decision(one));
+    const traced = mode === 'take' && settings.traceCalls ? this.#lanes.begin() : undefined;
+    const callKey = traced && keys.call(traced.lane);
+    if (traced && callKey) {
+      for (const [place, one] of asked.entries()) one.lost = { key: callKey, call: traced.call, index: place + 1 };
+    }
     const replies = (await connection.run(
       scripts.take,
-      [keys.stream, keys.open, keys.records, ...decisions.flatMap((decision) => decision.keys)],
+      [keys.stream, keys.open, keys.records, ...decisions.flatMap((each) => each.keys), ...(callKey ? [callKey] : [])],
       [
         mode,
         String(settings.reservationTtlMs),
         String(deadline),
         String(this.#deps.maxRecords()),
+        traced?.call ?? '',
         ...decisions.flatMap(({ args }) => args),
       ],
     )) as TakeReply[];
+    if (traced) this.#lanes.answered(traced);
     const storeTime = replies.map(timeOf).find((time) => time !== undefined);
     if (storeTime !== undefined) this.#storeClock.learn(storeTime, at);
     return replies;
@@ -272,7 +291,7 @@ export class Partition {
     const { keys } = this.#deps;
     const { decisionId, event, fingerprint, plan, requestId } = request;
     const { keyGate, quiet } = request as Partial<TakeRequest>;
-    const { decidedAt } = request as Partial<Owed>;
+    const { decidedAt, lost } = request as Partial<Owed>;
     const { refused, shared } = request;
     const tenantId = event.tenant_id;
     const encoded = encodePlan(plan, tenantId, keys, now);
@@ -285,6 +304,7 @@ export class Partition {
       ...(decidedAt !== undefined && { decided_at: String(decidedAt) }),
       ...(shared && { shared }),
       ...(refused && { refused }),
+      ...(lost && { lost: { call: lost.call, index: lost.index } }),
     };
     return {
       keys: [
@@ -292,8 +312,17 @@ export class Partition {
         keys.record(decisionId),
         ...(requestId === undefined ? [] : [keys.request(tenantId, requestId)]),
         ...(keyGate === undefined ? [] : [keys.gate({ tenantId, scope: 'tenant', name: keyGate })]),
+        ...(lost ? [lost.key] : []),
       ],
       args: [encoded.text, encodeAbout(decisionId, event), JSON.stringify(ask)],
     };
   }
+}
+
+/** Tells with which call the decision went: all of a call fail with one error. */
+function withLost(error: unknown, { lost }: Asked): unknown {
+  if (!lost || !(error instanceof CountersUnavailable)) return error;
+  const own = new CountersUnavailable(error.message, { cause: error.cause });
+  own.lost = lost;
+  return own;
 }

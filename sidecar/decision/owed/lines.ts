@@ -17,12 +17,13 @@ const owedSchema = z.strictObject({
   requestId: z.string().optional(),
   fingerprint: z.string(),
   decidedAt: z.int().min(0),
+  lost: z.strictObject({ key: z.string(), call: z.string(), index: z.int().min(1) }).optional(),
 });
 
-export function owedLine({ decidedAt, decisionId, event, fingerprint, plan, requestId }: Owed): Buffer {
-  return Buffer.from(
-    recordLine(JSON.stringify({ v: 1, decisionId, plan, event, requestId, fingerprint, decidedAt } satisfies LineJson)),
-  );
+export function owedLine(owed: Owed): Buffer {
+  const { decidedAt, decisionId, event, fingerprint, lost, plan, requestId } = owed;
+  const line = { v: 1, decisionId, plan, event, requestId, fingerprint, decidedAt, lost } satisfies LineJson;
+  return Buffer.from(recordLine(JSON.stringify(line)));
 }
 
 type LineJson = z.input<typeof owedSchema>;

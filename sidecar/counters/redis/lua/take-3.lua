@@ -5,8 +5,9 @@
 -- KEYS[2]  the open reservations: record keys, scored by when they expire
 -- KEYS[3]  the number of records
 -- KEYS…    for each decision: the keys that its plan names by their index, the record key (where the grant is remembered),
---          its request key if it is idempotent, the gate of its key if it has one. No other key is touched: so a cluster sees
---          before the script runs whether all of them are here
+--          its request key if it is idempotent, the gate of its key if it has one, the key of its lost call if it has one;
+--          last, if ARGV[5] is not empty, where it is remembered what came of this call. No other key is touched: so a
+--          cluster sees before the script runs whether all of them are here
 -- ARGV[1]  take  as above
 --          peek  say what a take would come to, write nothing
 --          owe   charge what was allowed while the store was away, for the first candidate, whether there is room or not
@@ -15,14 +16,15 @@
 -- ARGV[2]  milliseconds after which an unsettled reservation expires
 -- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
 -- ARGV[4]  how many records there may be
--- ARGV[5]… three for each decision:
+-- ARGV[5]  the number of this call, to be remembered with which of its decisions were taken; empty: it is not
+-- ARGV[6]… three for each decision:
 --   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json}]}]}
 --          limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds, on_exceed}, and by kind
 --          t {amount, period, interval}, w {bounds, usual, rollover}
 --   about  JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
 --   ask    JSON {keys, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
 --          what is owed), shared {limits, record}: what was held at an account, for the event and for the record, as JSON,
---          refused: nothing is taken whatever there is room for
+--          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before
 --
 -- Returns a reply for each decision, whose first element is
 --   taken     then now, candidate (0: none), receipt, closed gates as JSON ('': none), and for each limit seven: granted (1, 0),
@@ -31,6 +33,7 @@
 --   replayed  then the record of the grant
 --   conflict  the request id was granted for another fingerprint
 --   closed    then now: the gate of its key is closed
+--   executed  it is owed, and was taken by the call that was lost
 --   full      then now: there are as many records as there may be
 --   late      then now, which is after the deadline; nothing was taken
 --   stale_windows  then now, which is in none of the periods that the bounds tell
@@ -162,8 +165,17 @@ local function granted_before(keys)
   return stored_record(redis.call('GET', keys.request))
 end
 
+-- Whether the call whose answer was lost has taken it.
+local function was_taken(lost, key)
+  local stored = redis.pcall('GET', key)
+  if type(stored) ~= 'string' then return false end
+  local call, taken = string.match(stored, '^(%d+):([01]+)$')
+  return call == lost.call and string.sub(taken, lost.index, lost.index) == '1'
+end
+
 local function answer(ask, keys, argument)
   if late then return { 'late', text(now) } end
+  if ask.lost and was_taken(ask.lost, keys.lost) then return { 'executed' } end
   if keys.gate ~= '' and closed_until(keys.gate, now) then
     if mode == 'take' and not ask.quiet then append_denial(cjson.decode(ARGV[argument + 1]), 'revoked_key') end
     return { 'closed', text(now) }
@@ -176,15 +188,16 @@ local function answer(ask, keys, argument)
   return take(cjson.decode(ARGV[argument]), cjson.decode(ARGV[argument + 1]), ask, keys)
 end
 
-local replies = {}
+local replies, taken = {}, {}
 local key = 3
-for argument = 5, #ARGV, 3 do
+for argument = 6, #ARGV, 3 do
   local ask = cjson.decode(ARGV[argument + 2])
   local first = key
   local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '' }
   key = first + ask.keys + 1
   if ask.idempotent then key, keys.request = key + 1, KEYS[key + 1] end
   if ask.gated then key, keys.gate = key + 1, KEYS[key + 1] end
+  if ask.lost then key, keys.lost = key + 1, KEYS[key + 1] end
   local ok, result = pcall(answer, ask, keys, argument)
   if ok then
     replies[#replies + 1] = result
@@ -196,4 +209,8 @@ for argument = 5, #ARGV, 3 do
 end
 flush_counters(now)
 flush_record_count()
+if ARGV[5] ~= '' then
+  for i, each in ipairs(replies) do taken[i] = each[1] == 'taken' and '1' or '0' end
+  redis.call('SET', KEYS[#KEYS], ARGV[5] .. ':' .. table.concat(taken), 'PX', text(RECORD_TTL_MS))
+end
 return replies
