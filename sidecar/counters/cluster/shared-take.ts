@@ -2,7 +2,8 @@ import type { Clock } from '../../../runtime/clock.ts';
 import type { ClosedGate, LimitOutcome, Plan } from '../../../schemas/policy-io.ts';
 import { CountersUnavailable, RecordsFull, type TakeRequest, type TakeResult } from '../contract.ts';
 import { heldEvent, inOrder, type SharedCharges } from '../redis/decode.ts';
-import type { OwnPart, Partition } from '../redis/partition.ts';
+import type { OwnPart } from '../redis/encode-decision.ts';
+import type { Partition } from '../redis/partition.ts';
 import { candidateAlone, candidatesFrom, type Group, limitIds } from './split-plan.ts';
 
 export interface SharedTakeDeps {

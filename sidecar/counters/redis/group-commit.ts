@@ -1,6 +1,12 @@
 /** So many to a call: beyond this a batch saves little and delays what else the server has to do. */
 const MAX_BATCH = 64;
 
+/**
+ * Nor so much, in characters: a request to Upstash may have 1 MiB on its smaller plans, and characters may take more than
+ * one byte. What is larger by itself goes alone, so that it fails nobody else.
+ */
+const MAX_SIZE = 256 * 1024;
+
 /** Two calls under way: the server works on one while the other is on its way. */
 const MAX_CALLS = 2;
 
@@ -14,7 +20,7 @@ interface Waiting<Item, Result> {
  * Joins what arrives while calls are in flight into the next call, in order. `call` answers each item of its batch at
  * the same index; when it throws, the whole batch fails.
  */
-export class GroupCommit<Item, Result> {
+export class GroupCommit<Item extends { size: number }, Result> {
   readonly #call: (items: Item[]) => Promise<Result[]>;
   readonly #waiting: Waiting<Item, Result>[] = [];
   #calls = 0;
@@ -32,7 +38,17 @@ export class GroupCommit<Item, Result> {
   }
 
   #start(): void {
-    while (this.#calls < MAX_CALLS && this.#waiting.length > 0) void this.#run(this.#waiting.splice(0, MAX_BATCH));
+    while (this.#calls < MAX_CALLS && this.#waiting.length > 0)
+      void this.#run(this.#waiting.splice(0, this.#batchLength()));
+  }
+
+  #batchLength(): number {
+    let size = 0;
+    for (let length = 0; length < MAX_BATCH; length++) {
+      size += this.#waiting[length]?.item.size ?? 0;
+      if (length > 0 && size > MAX_SIZE) return length;
+    }
+    return MAX_BATCH;
   }
 
   async #run(batch: Waiting<Item, Result>[]): Promise<void> {

@@ -1,81 +1,37 @@
-import type { Clock } from '../../../runtime/clock.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
 import {
-  type CounterSettings,
   type CounterStore,
   CountersUnavailable,
   type DecisionRecord,
   type Denial,
   type Gate,
-  type LostCall,
   type Owed,
   type SettleRequest,
   type SettleResult,
   type TakeRequest,
   type TakeResult,
 } from '../contract.ts';
-import type { PartitionKeys } from '../keys.ts';
-import type { Connection } from './connection.ts';
 import {
   chosenOf,
   decodeRecord,
   decodeTake,
   heldEvent,
-  isMistimed,
   keysOfRecord,
   type SharedCharges,
   type StoredRecord,
   sharedOf,
   type TakeReply,
-  timeOf,
 } from './decode.ts';
-import { encodeAbout, encodePlan, members } from './encode.ts';
-import { GroupCommit } from './group-commit.ts';
-import { Lanes } from './lanes.ts';
+import { encodeAbout, members } from './encode.ts';
+import type { OwnPart } from './encode-decision.ts';
 import type { Scripts } from './scripts.ts';
-import { StoreClock } from './store-clock.ts';
+import { TakeCalls, type TakeCallsDeps } from './take-calls.ts';
 
-export interface PartitionDeps {
-  connection: Connection;
+export interface PartitionDeps extends Omit<TakeCallsDeps, 'script'> {
   scripts: Scripts;
-  keys: PartitionKeys;
-  clock: Clock;
-  settings: CounterSettings;
-  /** How many records this partition may hold now. */
-  maxRecords: () => number;
   /** On a cluster: scripts are told of every key that they touch. */
   clustered?: boolean;
 }
-
-/** What `lua/take-3.lua` is asked to do. */
-export type Mode = 'take' | 'hold' | 'peek' | 'owe' | 'owe_hold';
-
-/** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
-export interface OwnPart {
-  /** What was held at the account: JSON for the event and for the record. */
-  shared?: { limits?: string; record: string };
-  /** The account has refused it: say how the rest stands, take nothing. */
-  refused?: true;
-}
-
-/** A take, and where in the calendar the store is thought to be. */
-interface Asked {
-  request: (TakeRequest | Owed) & OwnPart;
-  now: number;
-  /** The call that it went with. */
-  lost?: LostCall;
-}
-
-/** A question that only tells the store's time. */
-const NOTHING: Asked = {
-  request: {
-    decisionId: '',
-    plan: { limits: [], candidates: [], raw_counters: false },
-    event: { tenant_id: '' },
-    fingerprint: '',
-  },
-  now: 0,
-};
 
 /** Of charges that are held for another partition's event: the JSON for that. */
 interface Moved {
@@ -85,16 +41,11 @@ interface Moved {
 /** One partition of the counters: one script per step, and decisions that arrive together go in one call. */
 export class Partition {
   readonly #deps: PartitionDeps;
-  readonly #storeClock: StoreClock;
-  readonly #takes: GroupCommit<Asked, TakeReply>;
-  readonly #holds: GroupCommit<Asked, TakeReply>;
-  readonly #lanes = new Lanes();
+  readonly #calls: TakeCalls;
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
-    this.#storeClock = new StoreClock(deps.clock);
-    this.#takes = new GroupCommit((asked) => this.#run('take', asked));
-    this.#holds = new GroupCommit((asked) => this.#run('hold', asked));
+    this.#calls = new TakeCalls({ ...deps, script: deps.scripts.take });
   }
 
   async take(request: TakeRequest): Promise<TakeResult> {
@@ -103,19 +54,12 @@ export class Partition {
 
   /** Takes, and tells which candidate. `hold`: for a decision whose event another partition appends. */
   async choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
-    if (!this.#storeClock.known) await this.#run('peek', [NOTHING]);
-    const takes = mode === 'take' ? this.#takes : this.#holds;
-    const reply = await this.#inItsTime(async (now) => {
-      const asked: Asked = { request, now };
-      return takes.add(asked).catch((error) => {
-        throw withLost(error, asked);
-      });
-    });
+    const reply = await this.#calls.together(mode, request);
     return { result: this.#decode(reply, request.plan), chosen: chosenOf(reply) };
   }
 
   async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): ReturnType<CounterStore['owe']> {
-    const reply = await this.#alone(mode, owed);
+    const reply = await this.#calls.alone(mode, owed);
     if (reply[0] === 'executed') return { kind: 'executed' };
     const result = this.#decode(reply, owed.plan);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
@@ -131,7 +75,7 @@ export class Partition {
       fingerprint: '',
       ...(refused && { refused }),
     };
-    const result = this.#decode(await this.#alone('peek', request), plan);
+    const result = this.#decode(await this.#calls.alone('peek', request), plan);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }
@@ -142,7 +86,7 @@ export class Partition {
     const { actual, decisionId, fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
     const amounts = Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]);
     const recordKey = keys.record(decisionId);
-    const declared = this.#deps.clustered ? await this.#keysOf([recordKey]) : [];
+    const declared = this.#deps.clustered ? await this.#keysOf([recordKey], receipt) : [];
     const [status, first, at, changes, events] = (await connection.run(
       scripts.settle,
       [keys.stream, keys.open, keys.records, ...declared],
@@ -194,9 +138,11 @@ export class Partition {
     return marked;
   }
 
-  async #keysOf(recordKeys: string[]): Promise<string[]> {
+  /** What the decisions touch; `receipt` tells of one that has no record. */
+  async #keysOf(recordKeys: string[], receipt = ''): Promise<string[]> {
     const records = await Promise.all(recordKeys.map((key) => this.stored(key)));
-    return [...new Set([...recordKeys, ...records.flatMap((record) => (record ? keysOfRecord(record) : []))])];
+    const known = records.map((record) => record ?? (receipt ? (JSON.parse(receipt) as StoredRecord) : undefined));
+    return [...new Set([...recordKeys, ...known.flatMap((record) => (record ? keysOfRecord(record) : []))])];
   }
 
   async stored(recordKey: string): Promise<StoredRecord | undefined> {
@@ -244,85 +190,4 @@ export class Partition {
   #decode(reply: TakeReply, plan: Plan): TakeResult {
     return decodeTake(reply, plan, this.#deps.settings.maxRecords);
   }
-
-  #alone(mode: Mode, request: Asked['request']): Promise<TakeReply> {
-    return this.#inItsTime(async (now) => (await this.#run(mode, [{ request, now }]))[0] as TakeReply);
-  }
-
-  /**
-   * The store knows no calendar and not how long we wait. Told of periods or of a deadline that its clock is not in, it
-   * takes nothing and says its time, and is asked again, once.
-   */
-  async #inItsTime(ask: (now: number) => Promise<TakeReply>): Promise<TakeReply> {
-    const { clock } = this.#deps;
-    const reply = await ask(clock.now());
-    return isMistimed(reply) ? ask(timeOf(reply) ?? clock.now()) : reply;
-  }
-
-  async #run(mode: Mode, asked: Asked[]): Promise<TakeReply[]> {
-    const { connection, keys, scripts, settings } = this.#deps;
-    const at = this.#storeClock.asked();
-    const deadline = mode === 'take' || mode === 'hold' ? this.#storeClock.after(at, settings.timeoutMs) : 0;
-    const decisions = asked.map((one) => this.#decision(one));
-    const traced = mode === 'take' && settings.traceCalls ? this.#lanes.begin() : undefined;
-    const callKey = traced && keys.call(traced.lane);
-    if (traced && callKey) {
-      for (const [place, one] of asked.entries()) one.lost = { key: callKey, call: traced.call, index: place + 1 };
-    }
-    const replies = (await connection.run(
-      scripts.take,
-      [keys.stream, keys.open, keys.records, ...decisions.flatMap((each) => each.keys), ...(callKey ? [callKey] : [])],
-      [
-        mode,
-        String(settings.reservationTtlMs),
-        String(deadline),
-        String(this.#deps.maxRecords()),
-        traced?.call ?? '',
-        ...decisions.flatMap(({ args }) => args),
-      ],
-    )) as TakeReply[];
-    if (traced) this.#lanes.answered(traced);
-    const storeTime = replies.map(timeOf).find((time) => time !== undefined);
-    if (storeTime !== undefined) this.#storeClock.learn(storeTime, at);
-    return replies;
-  }
-
-  #decision({ now, request }: Asked): { keys: string[]; args: string[] } {
-    const { keys } = this.#deps;
-    const { decisionId, event, fingerprint, plan, requestId } = request;
-    const { keyGate, quiet } = request as Partial<TakeRequest>;
-    const { decidedAt, lost } = request as Partial<Owed>;
-    const { refused, shared } = request;
-    const tenantId = event.tenant_id;
-    const encoded = encodePlan(plan, tenantId, keys, now);
-    const ask = {
-      keys: encoded.keys.length,
-      fingerprint,
-      ...(requestId !== undefined && { idempotent: true }),
-      ...(keyGate !== undefined && { gated: true }),
-      ...(quiet && { quiet }),
-      ...(decidedAt !== undefined && { decided_at: String(decidedAt) }),
-      ...(shared && { shared }),
-      ...(refused && { refused }),
-      ...(lost && { lost: { call: lost.call, index: lost.index } }),
-    };
-    return {
-      keys: [
-        ...encoded.keys,
-        keys.record(decisionId),
-        ...(requestId === undefined ? [] : [keys.request(tenantId, requestId)]),
-        ...(keyGate === undefined ? [] : [keys.gate({ tenantId, scope: 'tenant', name: keyGate })]),
-        ...(lost ? [lost.key] : []),
-      ],
-      args: [encoded.text, encodeAbout(decisionId, event), JSON.stringify(ask)],
-    };
-  }
-}
-
-/** Tells with which call the decision went: all of a call fail with one error. */
-function withLost(error: unknown, { lost }: Asked): unknown {
-  if (!lost || !(error instanceof CountersUnavailable)) return error;
-  const own = new CountersUnavailable(error.message, { cause: error.cause });
-  own.lost = lost;
-  return own;
 }

@@ -1,0 +1,121 @@
+import type { Clock } from '../../../runtime/clock.ts';
+import { type CounterSettings, CountersUnavailable, type LostCall } from '../contract.ts';
+import type { PartitionKeys } from '../keys.ts';
+import type { Connection } from './connection.ts';
+import { isMistimed, type TakeReply, timeOf } from './decode.ts';
+import { type EncodedDecision, encodeDecision, type Request } from './encode-decision.ts';
+import { GroupCommit } from './group-commit.ts';
+import { Lanes } from './lanes.ts';
+import type { Script } from './scripts.ts';
+import { StoreClock } from './store-clock.ts';
+
+export interface TakeCallsDeps {
+  connection: Connection;
+  /** `take-3.lua`. */
+  script: Script;
+  keys: PartitionKeys;
+  clock: Clock;
+  settings: CounterSettings;
+  /** How many records this partition may hold now. */
+  maxRecords: () => number;
+}
+
+/** What the script is asked to do: see its header. */
+export type Mode = 'take' | 'hold' | 'peek' | 'owe' | 'owe_hold';
+
+/** A decision, and the call that it went with. */
+interface Asked extends EncodedDecision {
+  lost?: LostCall;
+}
+
+/** Tells the store's time and nothing else. */
+const NOTHING = {
+  decisionId: '',
+  plan: { limits: [], candidates: [], raw_counters: false },
+  event: { tenant_id: '' },
+  fingerprint: '',
+};
+
+/** Calls of the take script of one partition: takes that arrive together go in one. */
+export class TakeCalls {
+  readonly #deps: TakeCallsDeps;
+  readonly #storeClock: StoreClock;
+  readonly #groups: Record<'take' | 'hold', GroupCommit<Asked, TakeReply>>;
+  readonly #lanes = new Lanes();
+
+  constructor(deps: TakeCallsDeps) {
+    this.#deps = deps;
+    this.#storeClock = new StoreClock(deps.clock);
+    this.#groups = {
+      take: new GroupCommit((asked) => this.#run('take', asked)),
+      hold: new GroupCommit((asked) => this.#run('hold', asked)),
+    };
+  }
+
+  /** Shares a call with what else arrives. Nothing is taken when nobody waits any more. */
+  async together(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
+    if (!this.#storeClock.known) await this.alone('peek', NOTHING);
+    return this.#inItsTime(request, (asked) =>
+      this.#groups[mode].add(asked).catch((error) => {
+        throw withLost(error, asked);
+      }),
+    );
+  }
+
+  alone(mode: Mode, request: Request): Promise<TakeReply> {
+    return this.#inItsTime(request, async (asked) => (await this.#run(mode, [asked]))[0] as TakeReply);
+  }
+
+  /**
+   * The store knows no calendar and not how long we wait. Told of periods or of a deadline that its clock is not in, it
+   * takes nothing and says its time, and is asked again, once.
+   */
+  async #inItsTime(request: Request, ask: (asked: Asked) => Promise<TakeReply>): Promise<TakeReply> {
+    const { clock, keys } = this.#deps;
+    const at = (now: number) => ask(encodeDecision(request, keys, now));
+    const reply = await at(clock.now());
+    return isMistimed(reply) ? at(timeOf(reply) ?? clock.now()) : reply;
+  }
+
+  async #run(mode: Mode, asked: Asked[]): Promise<TakeReply[]> {
+    const { connection, keys, maxRecords, script, settings } = this.#deps;
+    const began = this.#storeClock.asked();
+    const waits = mode === 'take' || mode === 'hold';
+    const deadline = waits ? this.#storeClock.after(began, settings.timeoutMs) : 0;
+    const traced = mode === 'take' && settings.traceCalls ? this.#trace(asked) : undefined;
+    const replies = (await connection.run(
+      script,
+      [keys.stream, keys.open, keys.records, ...asked.flatMap((one) => one.keys), ...(traced ? [traced.key] : [])],
+      [
+        mode,
+        String(settings.reservationTtlMs),
+        String(deadline),
+        String(maxRecords()),
+        traced?.call ?? '',
+        ...asked.flatMap(({ args }) => args),
+      ],
+    )) as TakeReply[];
+    if (traced) this.#lanes.answered(traced.lane);
+    const storeTime = replies.map(timeOf).find((time) => time !== undefined);
+    if (storeTime !== undefined) this.#storeClock.learn(storeTime, began);
+    return replies;
+  }
+
+  /** Has the store remember what comes of a call, and each of its decisions where. */
+  #trace(asked: Asked[]): { lane: string; key: string; call: string } {
+    const { call, lane } = this.#lanes.begin();
+    const key = this.#deps.keys.call(lane);
+    asked.forEach((one, place) => {
+      one.lost = { key, call, index: place + 1 };
+    });
+    return { lane, key, call };
+  }
+}
+
+/** Tells with which call the decision went: all of a call fail with one error. */
+function withLost(error: unknown, { lost }: Asked): unknown {
+  if (!lost || !(error instanceof CountersUnavailable)) return error;
+  const own = new CountersUnavailable(error.message, { cause: error.cause });
+  own.lost = lost;
+  return own;
+}
