@@ -10,12 +10,16 @@ beforeAll(async () => {
   stores = await ClusterStores.start();
 }, BRING_TIMEOUT_MS);
 
-describeCounterStore('the counters on a Redis Cluster', (settings) => stores.open(settings), { settableClock: false });
+describeCounterStore('the counters on a Redis Cluster', (settings) => stores.open(settings), {
+  settableClock: false,
+  scripts: true,
+});
 
 describeCounterStore(
   'the counters on a Redis Cluster with a clock that a test sets',
   (settings) => stores.openWithClock(systemClock, settings),
   {
     settableClock: true,
+    scripts: true,
   },
 );

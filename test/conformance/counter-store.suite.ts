@@ -8,6 +8,7 @@ import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeOwed } from './owed.suite.ts';
 import { describeRecords } from './records.suite.ts';
+import { describeScriptsGone } from './scripts-gone.suite.ts';
 import { describeSettle } from './settle.suite.ts';
 import { describeShared } from './shared.suite.ts';
 import { describeTake } from './take.suite.ts';
@@ -19,13 +20,15 @@ import { type OpenStore, Workbench } from './workbench.ts';
 export interface StoreTraits {
   /** Whether `open` gives a clock; what only time can show is left out without one. */
   settableClock: boolean;
+  /** Whether it runs scripts that a server can forget. */
+  scripts: boolean;
 }
 
 /**
  * The promises of `CounterStore`, shown on a real store. Every store runs the same tests. Each is named after the
  * promise that it shows, by its number in `docs/architecture.md`.
  */
-export function describeCounterStore(name: string, open: OpenStore, { settableClock }: StoreTraits): void {
+export function describeCounterStore(name: string, open: OpenStore, { scripts, settableClock }: StoreTraits): void {
   describe(name, () => {
     let current: Workbench | undefined;
     const bench = () => current as Workbench;
@@ -50,6 +53,7 @@ export function describeCounterStore(name: string, open: OpenStore, { settableCl
     describeShared(bench, { settableClock });
     describeOwed(bench, { settableClock });
     describeRecords(open, { settableClock });
+    if (scripts) describeScriptsGone(bench);
     if (!settableClock) return;
     describeTime(bench);
     describeWindows(bench);

@@ -52,7 +52,7 @@ async function killedRound(dataDir: string, round: number): Promise<string[]> {
   return child.stdout.filter((line) => /^\d+-\d+-\d+:\w+$/.test(line));
 }
 
-test('killed with -9 at random moments, it has every acknowledged step exactly once, and counters equal events', async () => {
+test('C13 killed with -9 at random moments, it has every acknowledged step exactly once, and counters equal events', async () => {
   const dataDir = await tempDir('counters');
   const log = pino({ level: 'silent' });
   const acknowledged: string[] = [];

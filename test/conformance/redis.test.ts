@@ -10,12 +10,13 @@ beforeAll(async () => {
   stores = await RedisStores.start();
 }, BRING_TIMEOUT_MS);
 
-describeCounterStore('the Redis store', (settings) => stores.open(settings), { settableClock: false });
+describeCounterStore('the Redis store', (settings) => stores.open(settings), { settableClock: false, scripts: true });
 
 describeCounterStore(
   'the Redis store with a clock that a test sets',
   (settings) => stores.openWithClock(systemClock, settings),
   {
     settableClock: true,
+    scripts: true,
   },
 );

@@ -11,13 +11,17 @@ beforeAll(async () => {
   stores = await UpstashStores.start();
 }, BRING_TIMEOUT_MS);
 
-describeCounterStore('the counters on Upstash', (settings) => stores.open(settings), { settableClock: false });
+describeCounterStore('the counters on Upstash', (settings) => stores.open(settings), {
+  settableClock: false,
+  scripts: true,
+});
 
 describeCounterStore(
   'the counters on Upstash with a clock that a test sets',
   (settings) => stores.openWithClock(systemClock, settings),
   {
     settableClock: true,
+    scripts: true,
   },
 );
 
@@ -60,24 +64,4 @@ describe('what is paid for by the request', () => {
     for (const step of steps) expect(await cost(step)).toBe(1);
     await bench.close();
   });
-});
-
-test('C13 scripts that are flushed again and again are loaded without an error to any caller, and nothing is taken twice', async () => {
-  const { control, ...opened } = await stores.open();
-  const bench = new Workbench(opened);
-  const flushing = new AbortController();
-  const flushes = (async () => {
-    let times = 0;
-    for (; !flushing.signal.aborted; times++) await control.sendCommand(['SCRIPT', 'FLUSH']);
-    return times;
-  })();
-  const wanted = limit({ capacity: 200 });
-  for (let round = 0; round < 20; round++) {
-    await Promise.all(Array.from({ length: 10 }, () => bench.taken(wanted)));
-  }
-  flushing.abort();
-  expect(await flushes).toBeGreaterThan(20);
-  await bench.refused(wanted);
-  expect((await bench.events()).filter(({ type }) => type === 'consumed')).toHaveLength(200);
-  await bench.close();
 });

@@ -32,6 +32,8 @@ export interface OpenedStore {
   stream: UsageStream;
   /** Left out where the store's clock cannot be set. */
   clock?: StoreClock;
+  /** Makes every server forget its scripts; left out where there are none. */
+  flushScripts?: () => Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -110,6 +112,11 @@ export class Workbench {
   get clock(): StoreClock {
     if (!this.#opened.clock) throw new Error('this store’s clock cannot be set');
     return this.#opened.clock;
+  }
+
+  async flushScripts(): Promise<void> {
+    if (!this.#opened.flushScripts) throw new Error('this store has no scripts');
+    await this.#opened.flushScripts();
   }
 
   close(): Promise<void> {

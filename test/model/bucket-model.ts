@@ -11,7 +11,7 @@ export interface ModelRule {
 export interface ModelCharge {
   amount: bigint;
   /** Which stretch between two full buckets it belongs to. */
-  life: number;
+  life: symbol;
   /** How much has to be refilled in that life before refill begins to pay this charge. */
   place: bigint;
 }
@@ -24,9 +24,11 @@ export class BucketModel {
   readonly #token: bigint;
   #inUse = 0n;
   #refilled = 0n;
-  #life = 0;
+  #life = Symbol();
   /** Up to when refill is counted: in interval mode, when the running interval began. */
   #countedTo = 0;
+  /** The highest threshold that was announced since the bucket was last full, in percent. */
+  #announced = 0;
 
   constructor(rule: ModelRule) {
     this.#rule = rule;
@@ -38,13 +40,29 @@ export class BucketModel {
     return (this.#inUse + this.#token - 1n) / this.#token;
   }
 
-  /** The bucket as it is at `now`. */
-  at(now: number): BucketModel {
-    const then = new BucketModel(this.#rule);
-    then.#inUse = this.#inUse;
-    then.#refilled = this.#refilled;
+  get announced(): number {
+    return this.#announced;
+  }
+
+  announce(percent: number): void {
+    this.#announced = percent;
+  }
+
+  /** Up to when refill is counted; of a full bucket `now`. */
+  countedTo(now: number): number {
+    return this.#inUse === 0n ? now : this.#countedTo;
+  }
+
+  /** The bucket as it is at `now`, of whatever rule from now on: the part of a token that was refilled stays below one. */
+  at(now: number, rule = this.#rule): BucketModel {
+    const then = new BucketModel(rule);
+    const part = this.used * this.#token - this.#inUse;
+    const kept = part < then.#token ? part : then.#token - 1n;
+    then.#inUse = this.used * then.#token - kept;
+    then.#refilled = (this.#refilled / this.#token) * then.#token + kept;
     then.#life = this.#life;
     then.#countedTo = this.#countedTo;
+    then.#announced = this.#announced;
     then.#refill(now);
     return then;
   }
@@ -55,8 +73,16 @@ export class BucketModel {
     if (this.#inUse === 0n || elapsed <= 0) return;
     const period = this.#rule.per_seconds * 1000;
     const counted = this.#rule.mode === 'interval' ? elapsed - (elapsed % period) : elapsed;
+    if (counted === 0) return;
     this.#countedTo += counted;
     this.#pay(BigInt(counted) * BigInt(this.#rule.amount));
+    if (this.#rule.mode === 'interval') this.#dropPart();
+  }
+
+  /** Where whole amounts are refilled, what another rule had refilled of one token is worth nothing. */
+  #dropPart(): void {
+    this.#inUse = this.used * this.#token;
+    this.#refilled -= this.#refilled % this.#token;
   }
 
   #pay(paid: bigint): void {
@@ -69,13 +95,14 @@ export class BucketModel {
     // More than can be told exactly was refilled: it is counted anew, and older charges have nothing left.
     if (this.#refilled / this.#token <= LARGEST) return;
     this.#refilled %= this.#token;
-    this.#life += 1;
+    this.#life = Symbol();
   }
 
   #full(): void {
     this.#inUse = 0n;
     this.#refilled = 0n;
-    this.#life += 1;
+    this.#life = Symbol();
+    this.#announced = 0;
   }
 
   /** The first charge of a full bucket begins its time. */

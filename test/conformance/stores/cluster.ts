@@ -75,6 +75,7 @@ export class ClusterStores {
     const close = async () => {
       await Promise.all([store.close(), stream.close()]);
     };
-    return { store, stream, close };
+    const flushScripts = () => this.#sendAll(['SCRIPT', 'FLUSH']);
+    return { store, stream, flushScripts, close };
   }
 }

@@ -49,6 +49,7 @@ export class RedisStores {
     const close = async () => {
       await Promise.all([store.close(), stream.close(), control.close()]);
     };
-    return { store, stream, control, close };
+    const flushScripts = () => control.sendCommand(['SCRIPT', 'FLUSH']);
+    return { store, stream, control, flushScripts, close };
   }
 }

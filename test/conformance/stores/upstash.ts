@@ -54,6 +54,7 @@ export class UpstashStores {
     const close = async () => {
       await Promise.all([store.close(), stream.close(), control.close()]);
     };
-    return { store, stream, control, close };
+    const flushScripts = () => control.sendCommand(['SCRIPT', 'FLUSH']);
+    return { store, stream, control, flushScripts, close };
   }
 }

@@ -1,0 +1,7 @@
+import { RedisStores } from '../conformance/stores/redis.ts';
+import { describeInterleaving } from './interleaving.suite.ts';
+
+describeInterleaving('the Redis store', async () => {
+  const stores = await RedisStores.start();
+  return (caller) => stores.openWithClock(caller);
+});
