@@ -84,6 +84,7 @@ export class LedgerStream implements UsageStream {
   }
 
   async acknowledge(ids: string[]): Promise<void> {
+    if (ids.length === 0) return;
     const group = await this.#withGroup(() => this.#commands.acknowledge(ids));
     if (group) await this.#commands.trim(undone(group));
   }

@@ -56,7 +56,10 @@ export interface Announced {
 }
 
 function announce(state: CounterState, thresholds: number[], capacity: number): Announced {
-  const reached = (percent: number) => state.used > 0 && state.used * 100 >= percent * capacity;
+  // By hundreds: a product with the whole capacity may be beyond what is exact.
+  const amount = (percent: number) =>
+    percent * Math.floor(capacity / 100) + Math.ceil((percent * (capacity % 100)) / 100);
+  const reached = (percent: number) => state.used > 0 && state.used >= amount(percent);
   const crossed = thresholds.filter((percent) => percent > state.announced && reached(percent));
   return { after: crossed.length ? { ...state, announced: Math.max(...crossed) } : state, crossed };
 }
@@ -99,8 +102,8 @@ export function forgottenAt(state: CounterState, limit: Limit, now: number): num
 
 /** A period that a clock set back has not reached again is kept, and ends when it would have ended. */
 function periodEnd({ start }: WindowState, { window }: Extract<Limit, { kind: 'window' }>, now: number): number {
-  const [, current, next, afterNext] = boundsAt(window, now);
-  return start > current ? afterNext : next;
+  const [, , next, afterNext] = boundsAt(window, now);
+  return start >= next ? afterNext : next;
 }
 
 /** The same for a counter that a report moved: what its kind alone tells. */

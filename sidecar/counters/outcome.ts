@@ -1,3 +1,4 @@
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import type { Limit, LimitOutcome } from '../../schemas/policy-io.ts';
 
 /** What a store counted for one limit. */
@@ -26,8 +27,16 @@ export function limitOutcome(
     before,
     used,
     remaining: Math.max(0, capacity - used),
-    used_percent: capacity === 0 ? 100 : Math.floor((100 * used) / capacity),
+    used_percent: percentOf(used, capacity),
     reset_at: resetAt,
     retry_after_ms: retryAfterMs,
   };
+}
+
+/** Rounded down, exactly: a hundred times the largest amounts is more than a double can tell. */
+function percentOf(used: number, capacity: number): number {
+  if (capacity === 0) return 100;
+  return 100 * used <= MAX_AMOUNT
+    ? Math.floor((100 * used) / capacity)
+    : Number((100n * BigInt(used)) / BigInt(capacity));
 }

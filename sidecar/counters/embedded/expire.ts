@@ -10,10 +10,7 @@ import { usageEvent } from './usage-event.ts';
  * counted. Answers whether there was one.
  */
 export function decideExpiry(state: State, now: number): Decided<boolean> {
-  const [oldest] = state.open;
-  if (!oldest || now < oldest[1]) return { answer: false };
-  const record = liveRecord(state, oldest[0], now);
-  // Past its 24 hours: it is dropped with the next step.
+  const record = oldestDue(state, now);
   if (!record) return { answer: false };
   const moves = record.charges
     .filter(({ kind }) => kind === 'concurrency')
@@ -29,6 +26,16 @@ export function decideExpiry(state: State, now: number): Decided<boolean> {
       event: [state.lastEntry + 1, expiredEvent(record, moves, now)],
     },
   };
+}
+
+/** Those past their 24 hours are passed over: they are dropped with the next steps. */
+function oldestDue(state: State, now: number): KeptRecord | undefined {
+  for (const [decisionId, until] of state.open) {
+    if (now < until) return undefined;
+    const record = liveRecord(state, decisionId, now);
+    if (record) return record;
+  }
+  return undefined;
 }
 
 function expiredEvent({ decidedAt, decisionId, event, outcome }: KeptRecord, moves: Move[], now: number) {

@@ -60,7 +60,9 @@ export function grant(
   return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: JSON.stringify(record) }, effect };
 }
 
-const moves = ({ charged, counter, limit }: View) => limit.cost > 0 && charged.after !== counter;
+/** A window that an estimate of nothing is corrected in must be in the period that it was made in. */
+const moves = ({ charged, counter, limit }: View) =>
+  (limit.cost > 0 || (limit.kind === 'window' && limit.settles)) && charged.after !== counter;
 
 function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
   const state = view.charged.after;

@@ -27,7 +27,7 @@ export function decideSettle(state: State, request: SettleRequest, now: number):
   const report = { fingerprint: request.fingerprint, at: now, changes };
   const effect: Effect = {
     counters: moves
-      .filter(({ after, before }) => after.used !== before.used)
+      .filter(({ after, before, crossed }) => after.used !== before.used || crossed.length)
       .map((move) => movedCounter(state, move, now)),
     record: { ...record, state: kind, report },
     event: [state.lastEntry + 1, settledEvent(kind, record, request, moves, now)],

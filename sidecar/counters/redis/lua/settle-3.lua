@@ -76,7 +76,7 @@ for _, limit in ipairs(record.limits) do
   if change then
     local state, after, forgotten = move(limit, change)
     local crossed = change > 0 and after ~= state and announce(after, limit.thresholds, whole(limit.capacity)) or {}
-    if after.used ~= state.used then writes[#writes + 1] = { limit = limit, state = after, forgotten = forgotten } end
+    if after.used ~= state.used or #crossed > 0 then writes[#writes + 1] = { limit = limit, state = after, forgotten = forgotten } end
     changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change)
       .. (#crossed > 0 and ',"crossed":[' .. table.concat(crossed, ',') .. ']' or '') .. '}'
     events[#events + 1] = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(state.used)

@@ -153,7 +153,9 @@ local function take(plan, about, ask, keys)
   if kept then keep(record, receipt, keys.record, keys.request) end
   for _, view in ipairs(views) do
     local limit, after = view.limit, view.after
-    if limit.cost > 0 and not view.over then write_counter(limit.key, limit.field, after, forgotten_at(after, limit, now)) end
+    -- A window that an estimate of nothing is corrected in must be in the period that it was made in.
+    local moves = limit.cost > 0 or (limit.kind == 'w' and limit.settles)
+    if moves and not view.over then write_counter(limit.key, limit.field, after, forgotten_at(after, limit, now)) end
   end
   return reply('taken', views, candidate, receipt, closed)
 end

@@ -32,6 +32,6 @@ end
 -- A period that a clock set back has not reached again is kept, and ends when it would have ended.
 local function period_end(state, limit, now)
   local i = period_at(limit.bounds, now)
-  if state.start > limit.bounds[i] then i = math.min(i + 1, 3) end
+  if state.start >= limit.bounds[i + 1] then i = math.min(i + 1, 3) end
   return limit.bounds[i + 1]
 end

@@ -48,7 +48,9 @@ end
 local function announce(state, thresholds, capacity)
   local crossed, highest = {}, state.announced
   for _, percent in ipairs(thresholds) do
-    if percent > state.announced and state.used > 0 and state.used * 100 >= percent * capacity then
+    -- By hundreds: a product with the whole capacity may be beyond what is exact.
+    local amount = percent * math.floor(capacity / 100) + math.ceil(percent * (capacity % 100) / 100)
+    if percent > state.announced and state.used > 0 and state.used >= amount then
       crossed[#crossed + 1] = text(percent)
       highest = math.max(highest, percent)
     end
