@@ -117,7 +117,9 @@ describe('refused at the start', { timeout: 60_000 }, () => {
   });
 
   test('no store at all', async () => {
-    expect(await ended({})).toContain('REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set');
+    expect(await ended({})).toContain(
+      'REDIS_URL, REDIS_CLUSTER_URLS, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, must be set',
+    );
   });
 });
 

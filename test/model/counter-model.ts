@@ -47,7 +47,7 @@ export function usedOf(counter: CounterModel): bigint {
   return counter.kind === 'window' ? counter.window.used : counter.used;
 }
 
-export const capacityOf = (counter: CounterModel, limit: Limit): bigint =>
+const capacityOf = (counter: CounterModel, limit: Limit): bigint =>
   counter.kind === 'window' && limit.kind === 'window' ? windowCapacity(counter.window, limit) : BigInt(limit.capacity);
 
 /** What a usage event says of when the period began; 0 where there are none. */
@@ -139,6 +139,6 @@ export function retryAfter(counter: CounterModel, limit: Limit, now: number): nu
 /** Epoch milliseconds from which a store may forget the counter, after `limit` was charged. */
 export function forgettableFrom(counter: CounterModel, limit: Limit, now: number): number {
   if (limit.kind === 'concurrency') return now + DAY_MS;
-  if (limit.kind === 'window' && limit.window.rollover) return now + 400 * DAY_MS;
+  if (limit.kind === 'window' && limit.window.rollover?.max) return now + 400 * DAY_MS;
   return resetAt(counter, limit, now);
 }

@@ -11,7 +11,7 @@ import {
 } from './counter-model.ts';
 
 /** One limit as a take finds it, and as it would leave it. */
-export interface ModelView {
+interface ModelView {
   limit: Limit;
   before: CounterModel;
   after: CounterModel;

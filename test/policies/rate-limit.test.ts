@@ -54,6 +54,7 @@ describe('the plan', () => {
           refill: { amount: 10_000, per_seconds: 86_400, mode: 'interval' },
           on_exceed: 'deny',
           thresholds: [],
+          scope: 'tenant',
         },
       ],
       candidates: [],

@@ -58,8 +58,8 @@ export interface Program {
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000];
 const LIMITS = 9;
-export const TENANTS = 3;
-export const GATES = 4;
+const TENANTS = 3;
+const GATES = 4;
 
 const one = <Value>(value: Value) => fc.constant(value);
 const numbers = (max: number, maxLength: number) => fc.uniqueArray(fc.nat({ max }), { maxLength });

@@ -1,11 +1,11 @@
-import type { CounterStore, Owed } from '../contract.ts';
+import type { Owed, OweResult } from '../contract.ts';
 import { inOrder } from '../redis/decode.ts';
 import type { Parts } from './shared-settle.ts';
 import { heldId, sharedPart } from './shared-take.ts';
 import { candidateAlone, limitIds, splitPlan } from './split-plan.ts';
 
 /** Charges what was allowed while the store was away: first at the account of its first candidate, then the rest. */
-export async function oweShared({ account, own }: Parts, owed: Owed): ReturnType<CounterStore['owe']> {
+export async function oweShared({ account, own }: Parts, owed: Owed): Promise<OweResult> {
   const [first] = splitPlan(owed.plan);
   if (first?.account === undefined) return own.owe(owed);
   const id = heldId(owed.decisionId, 0);

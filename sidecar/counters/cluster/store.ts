@@ -9,6 +9,7 @@ import type {
   Denial,
   Gate,
   Owed,
+  OweResult,
   SettleRequest,
   SettleResult,
   TakeRequest,
@@ -83,7 +84,7 @@ export class ClusterStore implements CounterStore {
     return new SharedTake({ own, account: this.#account, clock, timeoutMs: settings.timeoutMs }, request, groups).run();
   }
 
-  owe(owed: Owed): ReturnType<CounterStore['owe']> {
+  owe(owed: Owed): Promise<OweResult> {
     return oweShared({ own: this.#ownOf(owed.event.tenant_id), account: this.#account }, owed);
   }
 

@@ -1,4 +1,4 @@
-import type { CounterSettings, CounterStore, Owed } from '../contract.ts';
+import type { CounterSettings, Owed, OweResult } from '../contract.ts';
 import { periodStart } from '../counter.ts';
 import type { Decided } from './effect.ts';
 import { grant, newRecord } from './grant.ts';
@@ -6,10 +6,8 @@ import { type View, viewOf } from './look.ts';
 import type { State } from './state.ts';
 import { grantedBefore, liveRecord, replay, requestKeyOf } from './take.ts';
 
-type Answer = Awaited<ReturnType<CounterStore['owe']>>;
-
 /** Charges what was allowed while the store was away, whether there is room or not. Its record tells that it was done. */
-export function decideOwed(state: State, owed: Owed, settings: CounterSettings, now: number): Decided<Answer> {
+export function decideOwed(state: State, owed: Owed, settings: CounterSettings, now: number): Decided<OweResult> {
   const { decidedAt, decisionId, event, plan } = owed;
   const requestKey = requestKeyOf(owed);
   const known = liveRecord(state, decisionId, now) ?? grantedBefore(state, requestKey, now);

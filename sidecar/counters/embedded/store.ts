@@ -7,6 +7,7 @@ import type {
   Denial,
   Gate,
   Owed,
+  OweResult,
   SettleRequest,
   SettleResult,
   TakeRequest,
@@ -53,7 +54,7 @@ export class EmbeddedStore implements CounterStore {
     return this.#step((state, now) => decideTake(state, request, this.#options.settings, now));
   }
 
-  owe(owed: Owed): ReturnType<CounterStore['owe']> {
+  owe(owed: Owed): Promise<OweResult> {
     return this.#step((state, now) => decideOwed(state, owed, this.#options.settings, now));
   }
 

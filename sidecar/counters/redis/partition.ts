@@ -1,11 +1,11 @@
 import type { Plan } from '../../../schemas/policy-io.ts';
 import {
-  type CounterStore,
   CountersUnavailable,
   type DecisionRecord,
   type Denial,
   type Gate,
   type Owed,
+  type OweResult,
   type SettleRequest,
   type SettleResult,
   type TakeRequest,
@@ -58,7 +58,7 @@ export class Partition {
     return { result: this.#decode(reply, request.plan), chosen: chosenOf(reply) };
   }
 
-  async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): ReturnType<CounterStore['owe']> {
+  async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): Promise<OweResult> {
     const reply = await this.#calls.alone(mode, owed);
     if (reply[0] === 'executed') return { kind: 'executed' };
     const result = this.#decode(reply, owed.plan);

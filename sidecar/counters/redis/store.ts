@@ -7,6 +7,7 @@ import type {
   Denial,
   Gate,
   Owed,
+  OweResult,
   SettleRequest,
   SettleResult,
   TakeRequest,
@@ -38,7 +39,7 @@ export class RedisStore implements CounterStore {
     return this.#partition.take(request);
   }
 
-  owe(owed: Owed): ReturnType<CounterStore['owe']> {
+  owe(owed: Owed): Promise<OweResult> {
     return this.#partition.owe(owed);
   }
 
