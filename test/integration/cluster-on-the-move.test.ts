@@ -62,6 +62,7 @@ test(`C12 ${MOVED} slots are moved under load, streams among them: nothing is do
     DATABASE_URL: database.url,
     CONFIG_DIR: config,
     STORE_TIMEOUT_MS: '2000',
+    POLICY_TIMEOUT_MS: '20000',
   };
   await startWorker(environment);
   const sidecars = await Promise.all([startSidecar(environment), startSidecar(environment)]);

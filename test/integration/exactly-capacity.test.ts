@@ -73,6 +73,7 @@ test.each([
       CONFIG_DIR: config,
       ADMIN_TOKEN: 'admin',
       STORE_TIMEOUT_MS: '20000',
+      POLICY_TIMEOUT_MS: '20000',
     };
     const worker = await startWorker(environment);
     const sidecars = await Promise.all(Array.from({ length: SIDECARS }, () => startSidecar(environment)));

@@ -15,11 +15,8 @@ import { decideDenial, decideTake, look } from './take-model.ts';
 
 export interface ModelSettings {
   reservationTtlMs: number;
-  /**
-   * Which reservations expire first: the oldest by the store's clock, or of each partition its oldest. `as taken`: after a
-   * clock was set back, one waits for those that were taken before it.
-   */
-  expires: 'oldest first' | 'oldest of each partition' | 'as taken';
+  /** Which reservations expire first: the oldest by the store's clock, or of each partition its oldest. */
+  expires: 'oldest first' | 'oldest of each partition';
 }
 
 /**
@@ -60,7 +57,7 @@ export class StoreModel {
   /** The reservations whose time is over, in the order in which they expire. */
   due(now: number): string[] {
     const { open } = this.memory;
-    if (this.settings.expires !== 'as taken') open.sort((a, b) => a.openUntil - b.openUntil);
+    open.sort((a, b) => a.openUntil - b.openUntil);
     const waiting = open.findIndex(({ openUntil }) => now < openUntil);
     const due = open.slice(0, waiting < 0 ? open.length : waiting);
     return due.map(({ id }) => id).filter((id) => this.memory.record(id, now));

@@ -45,7 +45,8 @@ export function apply(state: State, effect: Effect): void {
 function putRecord(state: State, record: KeptRecord): void {
   const { decisionId, openUntil } = record;
   state.records.set(decisionId, record);
-  putOrDelete(state.open, decisionId, record.state === 'reserved' && openUntil ? openUntil : null);
+  if (record.state === 'reserved' && openUntil) state.open.add(decisionId, openUntil);
+  else state.open.delete(decisionId);
 }
 
 function putOrDelete<Value>(map: Map<string, Value>, key: string, value: Value | null): void {

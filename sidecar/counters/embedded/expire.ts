@@ -30,8 +30,7 @@ export function decideExpiry(state: State, now: number): Decided<boolean> {
 
 /** Those past their 24 hours are passed over: they are dropped with the next steps. */
 function oldestDue(state: State, now: number): KeptRecord | undefined {
-  for (const [decisionId, until] of state.open) {
-    if (now < until) return undefined;
+  for (const decisionId of state.open.due(now)) {
     const record = liveRecord(state, decisionId, now);
     if (record) return record;
   }

@@ -2,6 +2,7 @@ import type { Limit, Outcome } from '../../../schemas/policy-io.ts';
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import type { DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
 import type { CounterState, KindOfCharge } from '../counter.ts';
+import { OpenReservations } from './open-reservations.ts';
 
 /** One counter. One that is empty is not there. */
 export interface Counter {
@@ -49,8 +50,7 @@ interface StreamItem {
 export interface State {
   counters: Map<string, Counter>;
   records: Map<string, KeptRecord>;
-  /** Reservations that are neither settled, voided nor expired, oldest first: when they expire. */
-  open: Map<string, number>;
+  open: OpenReservations;
   /** Tenant and request id → decision id. */
   requests: Map<string, string>;
   /** Gates that were closed, and until when. */
@@ -65,7 +65,7 @@ export interface State {
 export const emptyState = (): State => ({
   counters: new Map(),
   records: new Map(),
-  open: new Map(),
+  open: new OpenReservations(),
   requests: new Map(),
   gates: new Map(),
   stream: new Map(),
