@@ -1,6 +1,14 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { answerClientError } from './client-error.ts';
+
+/**
+ * Longer than callers and the proxies before us keep a connection (60 s is usual). With Node's 5 s, a caller whose
+ * process is busy for a moment sends its next request into a connection that is just being closed, and cannot know whether
+ * it was taken: seen as "other side closed" with 256 callers on a busy machine.
+ */
+const KEEP_ALIVE_MS = 75_000;
 
 export interface Listening {
   port: number;
@@ -23,6 +31,8 @@ export function listen(
         close: () => closeServer(server as Server),
       });
     }) as Server;
+    server.on('clientError', answerClientError);
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       reject(

@@ -34,6 +34,8 @@ export interface OpenedStore {
   clock?: StoreClock;
   /** Makes every server forget its scripts; left out where there are none. */
   flushScripts?: () => Promise<unknown>;
+  /** How long its stream may be silent with entries in it; 1 ms if not given. */
+  silentMs?: number;
   close(): Promise<void>;
 }
 
@@ -181,12 +183,14 @@ export class Workbench {
 
   /** All usage events of this test's tenants so far, in order. Every entry is checked against the stream's schema. */
   async events(tenant = this.tenant): Promise<UsageEvent[]> {
-    for (;;) {
-      const entries = await this.stream.read(1_000, 1);
-      if (entries.length === 0) return this.#events.filter(({ tenant_id }) => tenant_id === tenant);
+    const { silentMs = 1 } = this.#opened;
+    for (let silent = 0; silent < silentMs; ) {
+      const entries = await this.stream.read(1_000, silentMs);
+      silent += entries.length === 0 ? Math.ceil(silentMs / 2) : 0;
       for (const { event } of entries) this.#events.push(usageEventSchema.parse(JSON.parse(event ?? '')));
       await this.stream.acknowledge(entries.map(({ id }) => id));
     }
+    return this.#events.filter(({ tenant_id }) => tenant_id === tenant);
   }
 }
 
