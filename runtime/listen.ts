@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { answerClientError } from './client-error.ts';
 
 /**
  * Longer than callers and the proxies before us keep a connection (60 s is usual). With Node's 5 s, a caller whose
@@ -30,6 +31,7 @@ export function listen(
         close: () => closeServer(server as Server),
       });
     }) as Server;
+    server.on('clientError', answerClientError);
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'undefined_document'
   | 'resource_not_found'
   | 'resource_conflict'
+  | 'invalid_operation'
   | 'evaluation_error'
   | 'internal_error';
 
@@ -22,3 +23,6 @@ export const wireError = (code: ErrorCode, message: string, errors?: WireError['
   message,
   ...(errors && { errors }),
 });
+
+/** An error as OPA writes it: indented, whether or not the caller asked for it. */
+export const errorText = (error: WireError): string => `${JSON.stringify(error, null, 2)}\n`;

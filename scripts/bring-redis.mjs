@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { unpackDebianPackages } from './lib/debian.mjs';
 import { findOnPath } from './lib/find-on-path.mjs';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
 import { reportWhile } from './lib/progress.mjs';
 import { cacheDir as projectCache } from './lib/root.mjs';
 import { mustRun, run } from './lib/run.mjs';
+import { machineName, unpackPrograms } from './lib/unpacked-package.mjs';
 
 /** @typedef {import('./lib/progress.mjs').Log} Log */
 
@@ -83,41 +83,9 @@ async function fetchRedis(folder, log) {
 async function fromDebianPackages(folder, log) {
   if (!findOnPath('apt-get', process.env) || !findOnPath('dpkg-deb', process.env)) return undefined;
   log('redis-server: downloading the package of this system (about 1 MB); it is unpacked, not installed');
-  const building = `${folder}.building-${process.pid}`;
-  const scratch = `${folder}.scratch-${process.pid}`;
-  try {
-    const { libraryPath } = await unpackDebianPackages({
-      names: ['redis-server', 'redis-tools'],
-      programs: PROGRAMS.map((name) => `usr/bin/${name}`),
-      into: building,
-      scratch,
-      log,
-    });
-    await writeStarters(building, libraryPath);
-    await rm(folder, { recursive: true, force: true });
-    await rename(building, folder);
-  } finally {
-    await rm(building, { recursive: true, force: true });
-    await rm(scratch, { recursive: true, force: true });
-  }
+  const programs = PROGRAMS.map((name) => `usr/bin/${name}`);
+  await unpackPrograms({ names: ['redis-server', 'redis-tools'], programs, folder, log });
   return join(folder, 'bin', 'redis-server');
-}
-
-/**
- * Small scripts that become the program: same process id, libraries found wherever the folder is moved to.
- * @param {string} root
- * @param {string} libraryPath
- */
-async function writeStarters(root, libraryPath) {
-  await mkdir(join(root, 'bin'), { recursive: true });
-  const libraries = libraryPath.split(':').filter(Boolean);
-  for (const name of PROGRAMS) {
-    const lines = ['#!/bin/sh', 'root=$(dirname "$(dirname "$(readlink -f "$0")")")'];
-    const paths = libraries.map((folder) => `$root/${folder}`).join(':');
-    if (libraries.length) lines.push(`export LD_LIBRARY_PATH="${paths}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`);
-    await writeFile(join(root, 'bin', name), `${[...lines, `exec "$root/usr/bin/${name}" "$@"`].join('\n')}\n`);
-    await chmod(join(root, 'bin', name), 0o755);
-  }
 }
 
 /**
@@ -168,13 +136,6 @@ async function whyUnusable(server) {
   const version = /\bv=(\d+)\.(\d+)/.exec(stdout);
   if (!version) return `${server} does not tell its version`;
   return Number(version[1]) < OLDEST ? `${server} is version ${version[1]}.${version[2]}` : undefined;
-}
-
-/** A cache that is carried to another system or processor is not used there. */
-async function machineName() {
-  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  const field = (/** @type {string} */ name) => new RegExp(`^${name}="?([^"\\n]+)`, 'm').exec(release)?.[1];
-  return [field('ID') ?? process.platform, field('VERSION_ID'), process.arch].filter(Boolean).join('-');
 }
 
 if (isMain(import.meta.url)) console.log(await bringRedis({ cacheDir: projectCache, log: toStderr }));

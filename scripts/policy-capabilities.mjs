@@ -1,5 +1,8 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ensureBuilt } from './build.mjs';
+import { projectRoot } from './lib/root.mjs';
 import { mustRun } from './lib/run.mjs';
 import { compile } from './policy-bundle.mjs';
 
@@ -27,8 +30,8 @@ const require = createRequire(import.meta.url);
 const { loadPolicySync } = require('@open-policy-agent/opa-wasm');
 
 /**
- * What a policy may call: the pure built-ins that opa compiles to WebAssembly, and those that the WebAssembly library
- * really implements (its own list names some that it does not). Nothing else compiles, so nothing can fail for want of a
+ * What a policy may call: the pure built-ins that opa compiles to WebAssembly, those that the WebAssembly library
+ * really implements (its own list names some that it does not), and those that the sidecar adds. Nothing else compiles, so nothing can fail for want of a
  * built-in once it runs, and every policy can be remembered by its input.
  * @param {string} opa
  * @returns {Promise<string>} the file that `opa build` and `opa check` take
@@ -41,7 +44,7 @@ export async function makeCapabilities(opa) {
     return decl.result && !deprecated && !nondeterministic;
   });
   const imported = await importedBuiltins(opa, pure);
-  const implemented = libraryBuiltins();
+  const implemented = new Set([...libraryBuiltins(), ...(await sidecarBuiltins())]);
   const usable = pure.filter(({ name }) => !imported.has(name) || implemented.has(name));
   const content = {
     builtins: usable.map(({ name, infix, relation, decl }) => ({ name, infix, relation, decl: withoutProse(decl) })),
@@ -73,7 +76,13 @@ const call = ({ name, decl }) =>
 
 function libraryBuiltins() {
   const entry = require.resolve('@open-policy-agent/opa-wasm');
-  return new Set(Object.keys(require(join(dirname(entry), 'builtins', 'index.js'))));
+  return Object.keys(require(join(dirname(entry), 'builtins', 'index.js')));
+}
+
+async function sidecarBuiltins() {
+  await ensureBuilt();
+  const catalogue = join(projectRoot, 'dist', 'sidecar', 'policy', 'builtins', 'catalogue.js');
+  return /** @type {{ PURE: Set<string> }} */ (await import(pathToFileURL(catalogue).href)).PURE;
 }
 
 /**

@@ -6,6 +6,8 @@ export const BUNDLES = [
   { sources: 'policies', bundle: 'policies/dist/bundle.tar.gz' },
   { sources: 'test/policies/plain', bundle: 'test/policies/plain.tar.gz' },
   { sources: 'test/policies/metered', bundle: 'test/policies/metered.tar.gz' },
+  { sources: 'test/policies/opa-cases', bundle: 'test/policies/opa-cases.tar.gz' },
+  { sources: 'test/policies/logged', bundle: 'test/policies/logged.tar.gz' },
   { sources: 'test/policies/hostile', bundle: 'test/policies/hostile.tar.gz' },
 ];
 

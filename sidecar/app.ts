@@ -1,49 +1,99 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { Registry } from 'prom-client';
+import type { Clock } from '../runtime/clock.ts';
+import type { Environment } from '../runtime/config/environment.ts';
 import type { Log } from '../runtime/log.ts';
-import { wireError } from '../schemas/errors.ts';
+import { errorText, wireError } from '../schemas/errors.ts';
 import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
 import type { OwedJournal } from './decision/owed/journal.ts';
+import type { DecisionLog } from './decision-log/decision-log.ts';
 import { requireServiceToken } from './identity/service-token.ts';
 import type { DecisionMetrics } from './metrics.ts';
+import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
+import type { PolicyStatus } from './policy/status.ts';
+import type { Labels } from './routes/active-config.ts';
+import { batchRoutes } from './routes/batch.ts';
 import { dataRoutes } from './routes/data.ts';
+import { dataV0Routes } from './routes/data-v0.ts';
 import { decisionRoutes } from './routes/decisions.ts';
 import { healthRoutes } from './routes/health.ts';
+import { httpMetrics } from './routes/http-metrics.ts';
+import { notOfferedRoutes } from './routes/not-offered.ts';
+import { commonToAllPaths } from './routes/paths.ts';
+import { statusRoutes } from './routes/status.ts';
 import { usageRoutes } from './routes/usage.ts';
 
 export interface AppDeps {
   policy: () => Policy;
+  policyStatus: () => PolicyStatus;
   decider: Decider;
   store: CounterStore;
   owed: OwedJournal;
+  /** Undefined: decisions are not logged. */
+  decisionLog: DecisionLog | undefined;
   metrics: DecisionMetrics;
   registry: Registry;
-  /** The service's bearer tokens; undefined: everyone may ask. */
-  tokens: string[] | undefined;
-  maxBodyBytes: number;
+  environment: Environment;
+  labels: Labels;
+  clock: Clock;
   log: Log;
 }
 
-/** The sidecar's routes. Knows nothing of sockets, signals or the environment. */
+/** The sidecar's routes. Knows nothing of sockets and signals. */
 export function createApp(deps: AppDeps): Hono {
+  const { environment } = deps;
   const app = new Hono();
-  app.onError((error, c) => {
-    if (error instanceof HTTPException) return error.getResponse();
-    if (error instanceof CountersUnavailable) {
-      deps.log.error({ err: error, path: c.req.routePath }, 'the counters cannot be reached');
-      return c.json(wireError('internal_error', 'the counters cannot be reached'), 503, { 'Retry-After': '1' });
-    }
-    deps.log.error({ err: error, path: c.req.routePath }, 'request failed');
-    return c.json(wireError('internal_error', 'internal error'), 500);
-  });
-  app.notFound((c) => c.json(wireError('resource_not_found', 'no such route'), 404));
+  app.onError((error, c) => failure(error, c, deps.log));
+  app.notFound(notFound);
+  app.use(httpMetrics(deps.registry, deps.clock), commonToAllPaths);
   app.route('/', healthRoutes(deps));
-  app.use('/v1/*', requireServiceToken(deps.tokens));
-  app.route('/', dataRoutes(deps));
-  app.route('/', usageRoutes(deps));
+  const authenticated = requireServiceToken(environment.OPA_TOKEN);
+  for (const path of ['/', '/v0/*', '/v1/*']) app.use(path, authenticated);
+  const data = {
+    ...deps,
+    maxBodyBytes: environment.MAX_BODY_BYTES,
+    gzipMinLength: environment.GZIP_MIN_BYTES,
+    version: deps.labels.version,
+  };
+  app.route('/', dataRoutes(data));
+  app.route('/', dataV0Routes(data));
+  app.route('/', batchRoutes(data));
+  app.route('/', usageRoutes(data));
   app.route('/', decisionRoutes(deps));
+  app.route('/', statusRoutes(deps));
+  app.route('/', notOfferedRoutes());
   return app;
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json' };
+
+/** As Go's server answers, so that a client sees no difference between a path that OPA has not and one that we have not. */
+const notFound = (c: Context) =>
+  c.body('404 page not found\n', 404, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'X-Content-Type-Options': 'nosniff',
+  });
+
+/** A failure in OPA's shape. What went wrong inside is for the log, not for the caller. */
+function failure(error: Error, c: Context, log: Log): Response {
+  const response = error instanceof HTTPException ? error.getResponse() : unexpected(error, c, log);
+  if (/^\/v[01]\/data/.test(c.req.path)) response.headers.set('Vary', 'Accept-Encoding');
+  return response;
+}
+
+function unexpected(error: Error, c: Context, log: Log): Response {
+  if (error instanceof CountersUnavailable) {
+    log.error({ err: error, path: c.req.routePath }, 'the counters cannot be reached');
+    const body = errorText(wireError('internal_error', 'the counters cannot be reached'));
+    return new Response(body, { status: 503, headers: { ...JSON_TYPE, 'Retry-After': '1' } });
+  }
+  if (error instanceof NoPolicy) {
+    const body = errorText(wireError('internal_error', error.message));
+    return new Response(body, { status: 503, headers: { ...JSON_TYPE, 'Retry-After': '1' } });
+  }
+  log.error({ err: error, path: c.req.routePath }, 'request failed');
+  return new Response(errorText(wireError('internal_error', 'internal error')), { status: 500, headers: JSON_TYPE });
 }

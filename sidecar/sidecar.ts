@@ -1,10 +1,11 @@
 import type { Hono } from 'hono';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { v4 as uuidv4 } from 'uuid';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
 import type { Config } from '../runtime/config/files.ts';
 import type { Log } from '../runtime/log.ts';
-import { compiled } from '../runtime/package-root.ts';
+import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
 import { createApp } from './app.ts';
 import type { CounterStore } from './counters/contract.ts';
@@ -15,9 +16,10 @@ import { OwedJournal } from './decision/owed/journal.ts';
 import { Replay } from './decision/owed/replay.ts';
 import { RecordsFullAlarm } from './decision/records-full.ts';
 import { Revocations } from './decision/revocations.ts';
+import { observeDecisionLog } from './decision-log/metrics.ts';
+import { openDecisionLog } from './decision-log/open.ts';
 import { DecisionMetrics, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
-import { BundleError, readBundle } from './policy/bundle.ts';
-import { Policy } from './policy/policy.ts';
+import { openPolicies } from './policy/open-policies.ts';
 
 export interface SidecarDeps {
   environment: Environment;
@@ -30,10 +32,8 @@ export interface SidecarDeps {
 
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
 export async function createSidecar({ clock, closers, config, environment, log, store }: SidecarDeps): Promise<Hono> {
-  const policy = await openPolicy(environment, config);
-  closers.add('policy', () => policy.close());
-  log.info({ revision: policy.revision, metered: [...policy.metered] }, 'policy is loaded');
-
+  const registry = new Registry();
+  const policies = await openPolicies({ environment, config, clock, log, closers, registry });
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
   const denials = new Denials({ store, clock, log });
@@ -44,21 +44,27 @@ export async function createSidecar({ clock, closers, config, environment, log, 
   closers.add('expiry', () => expiry.stop());
   const owed = await openOwed({ clock, closers, environment, log, store });
   const recordsFull = new RecordsFullAlarm(clock, log);
-  const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   observeDenials(registry, denials);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
+  const labels = { id: uuidv4(), version: packageVersion };
+  const logging = await openDecisionLog({ environment, labels, clock, log });
+  if (logging) observeDecisionLog(registry, logging);
+  closers.add('decision log', () => logging?.decisionLog.close());
   if (!environment.OPA_TOKEN) log.warn('OPA_TOKEN is not set: everyone on this machine may ask for decisions');
   return createApp({
-    policy: () => policy,
-    decider: new Decider({ policy: () => policy, store, revocations, denials, owed, recordsFull, clock, log }),
+    policy: policies.current,
+    policyStatus: policies.status,
+    decider: new Decider({ policy: policies.current, store, revocations, denials, owed, recordsFull, clock, log }),
     store,
     owed,
+    decisionLog: logging?.decisionLog,
     metrics: new DecisionMetrics(registry, clock),
     registry,
-    tokens: environment.OPA_TOKEN,
-    maxBodyBytes: environment.MAX_BODY_BYTES,
+    environment,
+    labels,
+    clock,
     log,
   });
 }
@@ -77,20 +83,4 @@ async function openOwed({
   replay.start();
   closers.add('replay of what is owed', () => replay.stop());
   return owed;
-}
-
-async function openPolicy({ POLICY_BUNDLE, POLICY_TIMEOUT_MS }: Environment, config: Config): Promise<Policy> {
-  const bundle = await readBundle(POLICY_BUNDLE);
-  try {
-    return await Policy.open({
-      bundle,
-      config,
-      timeoutMs: POLICY_TIMEOUT_MS,
-      threadFile: compiled('sidecar/policy/evaluation-thread.js'),
-    });
-  } catch (error) {
-    throw new BundleError(
-      `${POLICY_BUNDLE}: policy.wasm cannot be loaded: ${(error as Error).message}; build it with \`opa build -t wasm\``,
-    );
-  }
 }

@@ -43,6 +43,12 @@ test('a flag is 1 or 0', () => {
   expect(readEnvironment({ ALLOW_VOLATILE_STORE: '1' }).ALLOW_VOLATILE_STORE).toBe(true);
 });
 
+test('labels are pairs, separated by commas', () => {
+  const { DECISION_LOG_LABELS } = readEnvironment({ DECISION_LOG_LABELS: 'app=checkout, region=eu=1,empty=' });
+  expect(DECISION_LOG_LABELS).toEqual({ app: 'checkout', region: 'eu=1', empty: '' });
+  expect(readEnvironment({}).DECISION_LOG_LABELS).toEqual({});
+});
+
 describe('is refused, with the variable and what would be right', () => {
   test.each([
     ['PORT', '70000', 'a TCP port from 0 to 65535'],
@@ -60,6 +66,16 @@ describe('is refused, with the variable and what would be right', () => {
     ['UPSTASH_REDIS_REST_TOKEN', ' AXY', 'visible ASCII'],
     ['LOG_LEVEL', 'loud', 'trace, debug, info'],
     ['OPA_TOKEN', 'a,,b', 'none of them empty'],
+    ['POLICY_BUNDLE', 's3://bucket/b.tar.gz', 'https:// or http://'],
+    ['POLICY_BUNDLE', 'https://u:hunter2@bundles', 'no user and password'],
+    ['POLICY_BUNDLE_TOKEN', 'a b', 'visible ASCII'],
+    ['POLICY_POLL_MS', '1', 'from 10'],
+    ['POLICY_ENTRYPOINTS', 'a/b,', 'none of them empty'],
+    ['DECISION_LOGS', 'console,syslog', 'console, file and http'],
+    ['DECISION_LOG_CONTENT', 'all', 'known or full'],
+    ['DECISION_LOG_LABELS', 'app', 'app=x'],
+    ['DECISION_LOG_URL', 'https://u:hunter2@logs', 'without a user and password'],
+    ['DECISION_LOG_FILES', '0', 'files from 1'],
   ])('%s=%s', (name, value, right) => {
     const [problem] = problems({ [name]: value });
     expect(problem).toContain(name);
@@ -84,7 +100,23 @@ describe('is refused, with the variable and what would be right', () => {
     expect(readEnvironment({ ...url, ...token })).toMatchObject({ ...url, ...token });
   });
 
+  test('a service to log decisions to that is not used, or is missing', () => {
+    const url = { DECISION_LOG_URL: 'https://logs.example.com' };
+    expect(problems(url)[0]).toContain('DECISION_LOGS must name http');
+    expect(problems({ ...url, DECISION_LOGS: 'console' })[0]).toContain('DECISION_LOGS must name http');
+    expect(problems({ DECISION_LOGS: 'console,http' })[0]).toContain('DECISION_LOG_URL must be set');
+    expect(readEnvironment({ ...url, DECISION_LOGS: 'file, http' }).DECISION_LOGS).toEqual(['file', 'http']);
+  });
+
+  test('a token for a bundle server where there is none', () => {
+    const token = { POLICY_BUNDLE_TOKEN: 't' };
+    expect(problems(token)[0]).toContain('POLICY_BUNDLE is a file');
+    const url = { ...token, POLICY_BUNDLE: 'https://bundles.example.com/b.tar.gz?sig=x' };
+    expect(readEnvironment(url)).toMatchObject(url);
+  });
+
   test('a secret is not repeated', () => {
+    expect(problems({ POLICY_BUNDLE: 'https://u:hunter2@host' }).join()).not.toContain('hunter2');
     expect(problems({ DATABASE_URL: 'mysql://user:hunter2@host' }).join()).not.toContain('hunter2');
     expect(problems({ UPSTASH_REDIS_REST_URL: 'https://u:hunter2@host' }).join()).not.toContain('hunter2');
     expect(problems({ UPSTASH_REDIS_REST_TOKEN: 'hunter2\n' }).join()).not.toContain('hunter2');

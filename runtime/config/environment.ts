@@ -42,6 +42,35 @@ const tokens = z
   .transform((value) => value.split(',').map((token) => token.trim()))
   .pipe(z.array(text('one or more tokens, separated by commas, none of them empty')));
 
+const DECISION_LOG_SINKS = ['console', 'file', 'http'] as const;
+
+/** Where decisions are logged. */
+const sinks = z
+  .string()
+  .transform((value) => value.split(',').map((each) => each.trim()))
+  .pipe(z.array(z.enum(DECISION_LOG_SINKS, { error: 'must be one or more of console, file and http' })));
+
+/** `app=checkout,region=eu` */
+const labels = z
+  .string()
+  .transform((value) => value.split(',').map((each) => /^\s*([\w.-]+)=([^,]*?)\s*$/.exec(each)))
+  .refine((pairs) => pairs.every((pair) => pair !== null), {
+    error: 'must be names and values, such as app=x,region=y',
+  })
+  .transform((pairs) => Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])));
+
+const names = (what: string) =>
+  z
+    .string()
+    .transform((value) => value.split(',').map((name) => name.trim()))
+    .pipe(z.array(text(`${what}, separated by commas, none of them empty`)));
+
+/** A path, or a URL of a bundle server. */
+const bundle = text('a bundle file or a URL').refine(
+  (value) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(value) || restUrl.safeParse(value).success,
+  { error: 'must be a file, or a URL that begins with https:// or http:// and has no user and password' },
+);
+
 const flag = z.enum(['0', '1'], { error: 'must be 1 or 0' }).transform((value) => value === '1');
 
 const port = whole(0, 65_535, 'a TCP port');
@@ -54,7 +83,12 @@ export const environmentSchema = z.object({
   OPA_TOKEN: tokens.optional(),
   ADMIN_TOKEN: text('a token').optional(),
   CONFIG_DIR: text('a folder').default('config'),
-  POLICY_BUNDLE: text('a bundle file').default('policies/dist/bundle.tar.gz'),
+  POLICY_BUNDLE: bundle.default('policies/dist/bundle.tar.gz'),
+  POLICY_BUNDLE_TOKEN: restToken.optional(),
+  POLICY_POLL_MS: whole(10, 86_400_000, 'milliseconds').default(60_000),
+  POLICY_PUBLIC_KEY_FILE: text('a file of public keys').optional(),
+  POLICY_ENTRYPOINTS: names('entrypoints').default([]),
+  POLICY_IMPURE_BUILTINS: names('built-ins').default([]),
   REDIS_URL: url('redis:', 'rediss:').optional(),
   REDIS_CLUSTER_URLS: clusterUrls.optional(),
   UPSTASH_REDIS_REST_URL: restUrl.optional(),
@@ -68,6 +102,17 @@ export const environmentSchema = z.object({
   ALLOW_VOLATILE_STORE: flag.default(false),
   POLICY_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   MAX_BODY_BYTES: whole(1, 1_073_741_824, 'bytes').default(1_048_576),
+  GZIP_MIN_BYTES: whole(0, 1_073_741_824, 'bytes').default(1_024),
+  DECISION_LOGS: sinks.optional(),
+  DECISION_LOG_CONTENT: z.enum(['known', 'full'], { error: 'must be known or full' }).default('known'),
+  DECISION_LOG_LABELS: labels.default({}),
+  DECISION_LOG_URL: restUrl.optional(),
+  DECISION_LOG_TOKEN: restToken.optional(),
+  DECISION_LOG_TIMEOUT_MS: whole(1, 600_000, 'milliseconds').default(10_000),
+  DECISION_LOG_UPLOAD_BYTES: whole(1_024, 134_217_728, 'bytes').default(32_768),
+  DECISION_LOG_SPOOL_BYTES: whole(65_536, 1_099_511_627_776, 'bytes').default(67_108_864),
+  DECISION_LOG_FILE_BYTES: whole(4_096, 1_099_511_627_776, 'bytes').default(67_108_864),
+  DECISION_LOG_FILES: whole(1, 1_000, 'files').default(5),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'must be trace, debug, info, warn, error, fatal or silent',
@@ -93,7 +138,8 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
 
 /** What is wrong with variables that are each right. */
 function mismatches(environment: Environment): string[] {
-  const { HOST, OPA_TOKEN, UPSTASH_REDIS_REST_TOKEN, UPSTASH_REDIS_REST_URL } = environment;
+  const { HOST, OPA_TOKEN, POLICY_BUNDLE, POLICY_BUNDLE_TOKEN } = environment;
+  const { UPSTASH_REDIS_REST_TOKEN, UPSTASH_REDIS_REST_URL } = environment;
   const problems: string[] = [];
   if (!OPA_TOKEN && !isLoopback(HOST)) {
     problems.push(
@@ -101,11 +147,22 @@ function mismatches(environment: Environment): string[] {
         'set it to a long random string, or HOST to 127.0.0.1',
     );
   }
+  if (POLICY_BUNDLE_TOKEN && !/^https?:/i.test(POLICY_BUNDLE)) {
+    problems.push('POLICY_BUNDLE_TOKEN is for a bundle server, but POLICY_BUNDLE is a file; unset one of them');
+  }
   if (UPSTASH_REDIS_REST_URL && !UPSTASH_REDIS_REST_TOKEN) {
     problems.push('UPSTASH_REDIS_REST_TOKEN must be set as well, because UPSTASH_REDIS_REST_URL is');
   }
   if (UPSTASH_REDIS_REST_TOKEN && !UPSTASH_REDIS_REST_URL) {
     problems.push('UPSTASH_REDIS_REST_URL must be set as well, because UPSTASH_REDIS_REST_TOKEN is');
+  }
+  if (environment.DECISION_LOGS?.includes('http') && !environment.DECISION_LOG_URL) {
+    problems.push(
+      'DECISION_LOG_URL must be set, because DECISION_LOGS names http; decisions are sent to its path /logs',
+    );
+  }
+  if (environment.DECISION_LOG_URL && !environment.DECISION_LOGS?.includes('http')) {
+    problems.push('DECISION_LOGS must name http, because DECISION_LOG_URL is set: nothing would be sent there');
   }
   const stores = (['REDIS_URL', 'REDIS_CLUSTER_URLS', 'UPSTASH_REDIS_REST_URL'] as const).filter(
     (name) => environment[name],

@@ -1,3 +1,4 @@
+import { bringNginx } from '../bring-nginx.mjs';
 import { bringPostgres } from '../bring-postgres.mjs';
 import { bringRedis } from '../bring-redis.mjs';
 import { seconds } from './progress.mjs';
@@ -12,6 +13,7 @@ import { seconds } from './progress.mjs';
 const COMPONENTS = [
   { name: 'redis-server', tests: 'the tests on a real Redis', bring: bringRedis },
   { name: 'PostgreSQL', tests: 'the tests on a real PostgreSQL', bring: bringPostgres },
+  { name: 'nginx', tests: 'the tests on a real bundle server', bring: bringNginx },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
 ];
 

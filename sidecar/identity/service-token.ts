@@ -1,9 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
-import { wireError } from '../../schemas/errors.ts';
-
-/** As OPA answers whatever its authorization refuses. */
-const REFUSED = wireError('unauthorized', 'request rejected by administrative policy');
+import { Refusal } from '../routes/refusal.ts';
 
 const digest = (token: string) => createHash('sha256').update(token).digest();
 
@@ -20,6 +17,7 @@ export function requireServiceToken(tokens: string[] | undefined): MiddlewareHan
       const given = digest(token);
       if (accepted.some((one) => timingSafeEqual(one, given))) return next();
     }
-    return c.json(REFUSED, 401);
+    // As OPA answers whatever its authorization refuses.
+    throw new Refusal(401, 'unauthorized', 'request rejected by administrative policy');
   };
 }

@@ -4,7 +4,8 @@ import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../../runtime/package-root.ts';
-import { BundleError, readBundle, unpackBundle } from './bundle.ts';
+import { readBundle, unpackBundle } from './bundle.ts';
+import { BundleError } from './bundle-error.ts';
 
 async function bundleOf(files: Record<string, string>): Promise<Buffer> {
   const tar = pack();
@@ -48,8 +49,20 @@ test('broken bundles say what is broken', async () => {
 });
 
 test('a bundle that unpacks to a gigabyte is not unpacked', async () => {
-  const bomb = gzipSync(Buffer.alloc(300 * 1024 * 1024));
+  const bomb = gzipSync(Buffer.alloc(1024 * 1024 * 1024));
+  expect(bomb.length).toBeLessThan(2 * 1024 * 1024);
   const before = process.memoryUsage().rss;
-  expect(await refused(bomb)).toMatch(/not a whole gzip file/);
-  expect(process.memoryUsage().rss - before).toBeLessThan(600 * 1024 * 1024);
+  expect(await refused(bomb)).toMatch(/larger than 67108864 bytes/);
+  expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024);
+});
+
+test('data of a folder is mounted where the folder is; what would be overlooked is refused', async () => {
+  const wasm = { 'policy.wasm': 'x' };
+  const files = { ...wasm, 'data.json': '{"a":{"b":1}}', 'a/c/data.json': '{"__proto__":{"d":2}}' };
+  const { data } = await unpackBundle(await bundleOf(files), 'b.tar.gz');
+  expect(JSON.stringify(data)).toBe('{"a":{"b":1,"c":{"__proto__":{"d":2}}}}');
+  expect(await refused(await bundleOf({ ...wasm, 'data.json': '{"a":1}', 'a/data.json': '{}' }))).toMatch(
+    /another file/,
+  );
+  expect(await refused(await bundleOf({ ...wasm, 'a/data.yaml': 'b: 1' }))).toMatch(/data\.yaml is not read/);
 });

@@ -1,14 +1,17 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
-import { extract } from 'tar-stream';
 import { z } from 'zod';
+import { unpackArchive } from './archive.ts';
+import { bundleData } from './bundle-data.ts';
+import { BundleError } from './bundle-error.ts';
+import { verifySignature } from './signature.ts';
 
-/** A bundle is never unpacked beyond this: a gigabyte of zeros gzips to a megabyte. */
-const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
-
-const manifestSchema = z.looseObject({ revision: z.string().default(''), roots: z.array(z.string()).default(['']) });
+const manifestSchema = z.looseObject({
+  revision: z.string().default(''),
+  roots: z.array(z.string()).default(['']),
+  wasm: z.array(z.looseObject({ entrypoint: z.string() })).default([]),
+  metadata: z.looseObject({ entrypoints: z.array(z.string()).optional().catch(undefined) }).default({}),
+});
 
 /** An OPA bundle, unpacked: https://www.openpolicyagent.org/docs/management-bundles#bundle-file-format */
 export interface Bundle {
@@ -16,64 +19,57 @@ export interface Bundle {
   data: Record<string, unknown>;
   /** The manifest's revision, else a hash of the bytes: it names the policy in answers, events and logs. */
   revision: string;
-}
-
-/** The bundle is missing or broken. The message says what is wrong and what would be right. */
-export class BundleError extends Error {
-  override readonly name = 'BundleError';
+  /** Entrypoints that the manifest says are in `policy.wasm`. */
+  promised: string[];
 }
 
 export async function readBundle(file: string): Promise<Bundle> {
-  let bytes: Buffer;
+  return unpackBundle(await readBundleFile(file), file);
+}
+
+export async function readBundleFile(file: string): Promise<Buffer> {
   try {
-    bytes = await readFile(file);
+    return await readFile(file);
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
     throw new BundleError(
+      'missing',
       `${file}: ${why}; POLICY_BUNDLE must name a bundle made by \`npm run policy:build\` or \`opa build -t wasm\``,
     );
   }
-  return unpackBundle(bytes, file);
 }
 
-export async function unpackBundle(bytes: Buffer, name: string): Promise<Bundle> {
-  const files = await unpack(bytes, name);
+/** With `keys`, the bundle must be signed with one of them. Throws `BundleError`. */
+export async function unpackBundle(bytes: Buffer, name: string, keys: readonly KeyObject[] = []): Promise<Bundle> {
+  const files = await unpackArchive(bytes, name);
+  if (keys.length) await verifySignature(files, keys, name);
   const wasm = files.get('policy.wasm');
-  if (!wasm)
-    throw new BundleError(`${name}: no policy.wasm in it; build it with \`opa build -t wasm -e <entrypoint>\``);
-  const manifest = manifestSchema.safeParse(parseJson(files.get('.manifest'), `${name}: .manifest`));
-  if (!manifest.success) throw new BundleError(`${name}: .manifest: ${z.prettifyError(manifest.error)}`);
-  const data = z.record(z.string(), z.unknown()).safeParse(parseJson(files.get('data.json'), `${name}: data.json`));
-  if (!data.success) throw new BundleError(`${name}: data.json must hold an object`);
-  const revision = manifest.data.revision || createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-  return { wasm: new Uint8Array(wasm), data: data.data, revision };
+  if (!wasm) {
+    const mend = 'build it with `opa build -t wasm -e <entrypoint>`';
+    throw new BundleError('contents', `${name}: no policy.wasm in it; ${mend}`);
+  }
+  const manifest = readManifest(files.get('.manifest'), name);
+  return {
+    wasm: new Uint8Array(wasm),
+    data: bundleData(files, name),
+    revision: manifest.revision || digestOf(bytes).slice(0, 16),
+    promised: [...manifest.wasm.map(({ entrypoint }) => entrypoint), ...(manifest.metadata.entrypoints ?? [])],
+  };
 }
 
-async function unpack(bytes: Buffer, name: string): Promise<Map<string, Buffer>> {
-  const tar = await promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip)(bytes, {
-    maxOutputLength: MAX_UNPACKED_BYTES,
-  }).catch((error: Error) => {
-    throw new BundleError(`${name}: not a whole gzip file (${error.message}); it should be a .tar.gz`);
-  });
-  const files = new Map<string, Buffer>();
-  const reader = extract();
-  reader.end(tar);
-  try {
-    for await (const entry of reader) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry) chunks.push(chunk as Buffer);
-      files.set(entry.header.name.replace(/^\.?\//, ''), Buffer.concat(chunks));
-    }
-  } catch (error) {
-    throw new BundleError(`${name}: not a whole tar file (${(error as Error).message})`);
-  }
-  return files;
-}
+/** Equal bytes are the same bundle. */
+export const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-function parseJson(bytes: Buffer | undefined, what: string): unknown {
+function readManifest(bytes: Buffer | undefined, name: string): z.infer<typeof manifestSchema> {
+  let value: unknown;
   try {
-    return bytes ? JSON.parse(bytes.toString('utf8')) : {};
+    value = JSON.parse(bytes?.toString('utf8') ?? '{}');
   } catch (error) {
-    throw new BundleError(`${what}: not valid JSON (${(error as Error).message})`);
+    throw new BundleError('contents', `${name}: .manifest: not valid JSON (${(error as Error).message})`);
   }
+  const manifest = manifestSchema.safeParse(value);
+  if (!manifest.success) {
+    throw new BundleError('contents', `${name}: .manifest: ${z.prettifyError(manifest.error)}`);
+  }
+  return manifest.data;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compiled, packageRoot } from '../../runtime/package-root.ts';
+import { eventually } from '../../test/helpers/eventually.ts';
 import { readBundle } from './bundle.ts';
 import { Evaluator } from './evaluator.ts';
 
@@ -24,8 +25,8 @@ afterEach(() => evaluator?.close());
 
 describe('a plain policy', () => {
   test('says what it is made of', async () => {
-    const { entrypoints } = await open('plain.tar.gz');
-    expect(entrypoints).toEqual(expect.arrayContaining(['authz/plain/allow', 'authz/plain/echo']));
+    const { contents } = await open('plain.tar.gz');
+    expect(contents.entrypoints).toEqual(expect.arrayContaining(['authz/plain/allow', 'authz/plain/echo']));
   });
 
   test.each(['null', 'false', '0', '""', '[]', '{}', '"text"', '{"__proto__":{"a":1}}'])(
@@ -86,6 +87,30 @@ describe('a hostile policy', () => {
       message: expect.stringMatching(/not valid/),
     });
   });
+});
+
+test('a job that comes while the thread is being replaced is answered', async () => {
+  const hostile = await open('hostile.tar.gz');
+  const looping = hostile.evaluate('test/hostile/loop', '{"n":100000}');
+  const harmless: Promise<unknown>[] = [];
+  const asking = setInterval(() => harmless.push(hostile.evaluate('test/hostile/harmless', '{"n":5}')), 1);
+  expect(await looping).toMatchObject({ ok: false });
+  await Promise.all(harmless);
+  clearInterval(asking);
+  expect(harmless.length).toBeGreaterThan(10);
+  for (const answer of harmless) expect(await answer).toEqual({ ok: true, value: 5 });
+});
+
+test('of a replaced policy the thread is ended when nobody asks, and is there again for one who does', async () => {
+  const plain = await open('plain.tar.gz');
+  const echo = (n: number) => plain.evaluate('authz/plain/echo', `${n}`);
+  const before = echo(1);
+  plain.retire();
+  expect(await before).toEqual({ ok: true, value: 1 });
+  expect(plain.awake).toBe(true);
+  await eventually(() => expect(plain.awake).toBe(false));
+  expect(await echo(2)).toEqual({ ok: true, value: 2 });
+  await eventually(() => expect(plain.awake).toBe(false));
 });
 
 test('what is no WebAssembly is refused', async () => {

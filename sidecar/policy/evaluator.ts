@@ -1,20 +1,13 @@
-import { Worker } from 'node:worker_threads';
-import type { Job, JobResult, Ready, ThreadData } from './protocol.ts';
+import { PolicyThread, ThreadEnded, type ThreadOptions } from './policy-thread.ts';
+import type { Contents, Job, JobResult } from './protocol.ts';
 
 /** So many jobs to a message: one message costs about as much as three evaluations of a real policy. */
 const MAX_BATCH = 64;
-
-export interface EvaluatorOptions {
-  wasm: Uint8Array<ArrayBuffer>;
-  /** JSON text of `data`. */
-  data: string;
-  /** An evaluation that takes longer is ended with its thread. */
-  timeoutMs: number;
-  /** The most memory a policy may take, in WASM pages of 64 KiB. */
-  memoryPages: number;
-  /** The compiled `evaluation-thread.js`. */
-  threadFile: URL;
-}
+/**
+ * A replaced policy keeps its thread for so long after its last evaluation: an answer that is between plan and decision
+ * waits for the counters, which have STORE_TIMEOUT_MS (250).
+ */
+const REST_AFTER_MS = 500;
 
 interface Waiting extends Job {
   resolve(result: JobResult): void;
@@ -26,130 +19,114 @@ interface Waiting extends Job {
  * is answered with an error and its thread replaced; the others of its batch are evaluated again.
  */
 export class Evaluator {
-  readonly entrypoints: readonly string[];
-  readonly builtins: readonly string[];
-  readonly #options: EvaluatorOptions;
-  readonly #progress: SharedArrayBuffer;
+  readonly contents: Contents;
+  readonly #options: ThreadOptions;
   readonly #queue: Waiting[] = [];
   #running: Waiting[] = [];
-  #thread: Worker;
-  #timer: NodeJS.Timeout | undefined;
+  #thread: PolicyThread | undefined;
+  #draining = false;
+  #replaced = false;
+  #restTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** Throws if the policy cannot be loaded: not WASM, another ABI, memory it may not have. */
-  static async open(options: EvaluatorOptions): Promise<Evaluator> {
-    const progress = new SharedArrayBuffer(4);
-    const { thread, ready } = await startThread(options, progress);
-    return new Evaluator(options, progress, thread, ready);
+  static async open(options: ThreadOptions): Promise<Evaluator> {
+    return new Evaluator(options, await PolicyThread.start(options));
   }
 
-  private constructor(
-    options: EvaluatorOptions,
-    progress: SharedArrayBuffer,
-    thread: Worker,
-    ready: Exclude<Ready, { error: string }>,
-  ) {
+  private constructor(options: ThreadOptions, thread: PolicyThread) {
     this.#options = options;
-    this.#progress = progress;
-    this.#progress = progress;
-    this.entrypoints = ready.entrypoints;
-    this.builtins = ready.builtins;
-    this.#thread = this.#attach(thread);
+    this.#thread = thread;
+    this.contents = thread.contents;
+  }
+
+  /** Whether it has a thread now. */
+  get awake(): boolean {
+    return this.#thread !== undefined;
   }
 
   evaluate(entrypoint: string, input: string | undefined): Promise<JobResult> {
     if (this.#closed) return Promise.reject(new Error('the policy is closed'));
     return new Promise((resolve, reject) => {
       this.#queue.push({ entrypoint, input, resolve, reject });
+      if (this.#draining) return;
+      this.#draining = true;
+      clearTimeout(this.#restTimer);
       // Jobs of the same turn of the event loop go together.
-      if (this.#queue.length === 1 && this.#running.length === 0) queueMicrotask(() => this.#send());
+      queueMicrotask(() => void this.#drain());
     });
+  }
+
+  /**
+   * Another policy has taken its place. Answers on their way go on with it as long as they take; its thread is ended
+   * when none has asked for a while, and one that asks later gets a new thread.
+   */
+  retire(): void {
+    this.#replaced = true;
+    if (!this.#draining) this.#restLater();
+  }
+
+  /** The same policy in a thread of its own. The caller closes it. */
+  another(): Promise<Evaluator> {
+    return Evaluator.open(this.#options);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#restTimer);
     const error = new Error('the policy is closed');
     for (const job of [...this.#running.splice(0), ...this.#queue.splice(0)]) job.reject(error);
-    await this.#thread.terminate();
+    await this.#thread?.end();
   }
 
-  #send(): void {
-    if (this.#running.length || this.#queue.length === 0 || this.#closed) return;
-    this.#running = this.#queue.splice(0, MAX_BATCH);
-    Atomics.store(new Int32Array(this.#progress), 0, 0);
-    this.#watch(0);
-    this.#thread.postMessage(this.#running.map(({ entrypoint, input }) => ({ entrypoint, input }) satisfies Job));
+  async #drain(): Promise<void> {
+    while (this.#queue.length && !this.#closed) {
+      this.#running = this.#queue.splice(0, MAX_BATCH);
+      await this.#runBatch(this.#running);
+    }
+    this.#draining = false;
+    if (this.#replaced) this.#restLater();
   }
 
-  /** A batch may take longer than one evaluation may: only one that stays at the same job for the whole time is ended. */
-  #watch(seen: number): void {
-    this.#timer = setTimeout(() => {
-      const done = Atomics.load(new Int32Array(this.#progress), 0);
-      if (done === seen) this.#replace(`took longer than ${this.#options.timeoutMs} ms`);
-      else this.#watch(done);
-    }, this.#options.timeoutMs);
-  }
-
-  #attach(thread: Worker): Worker {
-    thread.on('message', (results: JobResult[]) => {
-      clearTimeout(this.#timer);
-      const jobs = this.#running;
-      this.#running = [];
-      jobs.forEach((job, index) => {
+  /** Never rejects: each job of the batch has its answer afterwards, or is back in the queue. */
+  async #runBatch(batch: Waiting[]): Promise<void> {
+    try {
+      const thread = await this.#awaken();
+      const results = await thread.run(batch.map(({ entrypoint, input }) => ({ entrypoint, input })));
+      batch.forEach((job, index) => {
         job.resolve(results[index] ?? { ok: false, message: 'the evaluation gave no result' });
       });
-      this.#send();
-    });
-    thread.on('error', (error) => this.#replace(error.message));
+    } catch (error) {
+      if (error instanceof ThreadEnded) await this.#lost(batch, error);
+      else for (const job of batch) job.resolve({ ok: false, message: (error as Error).message });
+    }
+    this.#running = [];
+  }
+
+  async #awaken(): Promise<PolicyThread> {
+    if (this.#thread) return this.#thread;
+    const thread = await PolicyThread.start(this.#options);
+    if (this.#closed) await thread.end();
+    this.#thread = thread;
     return thread;
   }
 
-  /** Ends the thread. The job it was at is answered with an error, the rest goes to the next thread. */
-  #replace(reason: string): void {
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
-    const old = this.#thread;
-    old
-      .removeAllListeners('message')
-      .removeAllListeners('error')
-      .on('error', () => {});
-    const at = Math.min(Atomics.load(new Int32Array(this.#progress), 0), this.#running.length - 1);
-    const [culprit] = this.#running.splice(at, 1);
-    culprit?.resolve({ ok: false, message: `the evaluation ${reason}` });
-    const others = this.#running;
-    old
-      .terminate()
-      .then(() => startThread(this.#options, this.#progress))
-      .then(({ thread }) => {
-        if (this.#closed) return thread.terminate();
-        this.#thread = this.#attach(thread);
-        this.#running = [];
-        this.#queue.unshift(...others);
-        this.#send();
-        return undefined;
-      })
-      .catch((error: Error) => {
-        this.#running = [];
-        for (const job of [...others, ...this.#queue.splice(0)]) job.reject(error);
-      });
+  /** The job at which the thread was is answered with an error, the rest goes to the next thread. */
+  async #lost(batch: Waiting[], { at, message }: ThreadEnded): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    await thread?.end();
+    const culprit = at < 0 ? undefined : batch[Math.min(at, batch.length - 1)];
+    culprit?.resolve({ ok: false, message });
+    if (!this.#closed) this.#queue.unshift(...batch.filter((job) => job !== culprit));
   }
-}
 
-function startThread(
-  options: EvaluatorOptions,
-  progress: SharedArrayBuffer,
-): Promise<{ thread: Worker; ready: Exclude<Ready, { error: string }> }> {
-  const { wasm, data, memoryPages, threadFile } = options;
-  const thread = new Worker(threadFile, { workerData: { wasm, data, memoryPages, progress } satisfies ThreadData });
-  return new Promise((resolve, reject) => {
-    thread.once('error', reject);
-    thread.once('message', (ready: Ready) => {
-      thread.off('error', reject);
-      if ('error' in ready) {
-        void thread.terminate();
-        reject(new Error(ready.error));
-      } else resolve({ thread, ready });
-    });
-  });
+  #restLater(): void {
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => {
+      const thread = this.#thread;
+      this.#thread = undefined;
+      void thread?.end();
+    }, REST_AFTER_MS).unref();
+  }
 }

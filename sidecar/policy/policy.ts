@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { z } from 'zod';
 import {
   type Decision,
@@ -8,24 +7,12 @@ import {
   type Plan,
   planSchema,
 } from '../../schemas/policy-io.ts';
+import { IMPURE } from './builtins/catalogue.ts';
 import type { Bundle } from './bundle.ts';
 import { Evaluator } from './evaluator.ts';
+import { Memo, type MemoCounts } from './memo.ts';
 import type { JobResult } from './protocol.ts';
-
-/** Built-ins whose value is not decided by their arguments: a policy that needs one is evaluated anew each time. */
-const IMPURE = new Set([
-  'http.send',
-  'io.jwt.decode_verify',
-  'net.lookup_ip_addr',
-  'opa.runtime',
-  'rand.intn',
-  'time.now_ns',
-  'uuid.rfc4122',
-]);
-
-/** Evaluations remembered, and the longest input text that is: so memory is bounded by about 10,000 × 8 KiB. */
-const MEMO_ENTRIES = 10_000;
-const MEMO_INPUT_CHARACTERS = 8_192;
+import { checkRequirements, type Requirements } from './requirements.ts';
 
 /** Memory of one policy instance: 1,024 pages of 64 KiB are 64 MiB. */
 const MEMORY_PAGES = 1_024;
@@ -41,6 +28,10 @@ export interface PolicyOptions {
   config: object;
   timeoutMs: number;
   threadFile: URL;
+  /** What the bundle must have and may need beyond what every bundle must and may. */
+  requirements?: Requirements;
+  /** Where hits and misses of what is remembered are counted. */
+  memoCounts?: MemoCounts;
 }
 
 /** One revision of the policy with the configuration that it runs on. */
@@ -49,9 +40,17 @@ export class Policy {
   /** Packages with the entrypoints `plan` and `decision`, as paths: `openclaw/rate_limit`. */
   readonly metered: ReadonlySet<string>;
   readonly #evaluator: Evaluator;
-  readonly #memo: LRUCache<string, Promise<Plan | Decision>> | undefined;
+  readonly #memo: Memo | undefined;
 
-  static async open({ bundle, config, threadFile, timeoutMs }: PolicyOptions): Promise<Policy> {
+  /** Throws `BundleError` for what the bundle lacks, another error if its policy cannot be loaded. */
+  static async open({
+    bundle,
+    config,
+    memoCounts = { hits: 0, misses: 0 },
+    requirements = { entrypoints: [], impureBuiltins: [] },
+    threadFile,
+    timeoutMs,
+  }: PolicyOptions): Promise<Policy> {
     const data = JSON.stringify({ ...bundle.data, config });
     const evaluator = await Evaluator.open({
       wasm: bundle.wasm,
@@ -60,19 +59,40 @@ export class Policy {
       threadFile,
       memoryPages: MEMORY_PAGES,
     });
-    return new Policy(bundle.revision, evaluator);
+    try {
+      checkRequirements(evaluator.contents, bundle.promised, requirements);
+    } catch (error) {
+      await evaluator.close();
+      throw error;
+    }
+    return new Policy(bundle.revision, evaluator, memoCounts);
   }
 
-  private constructor(revision: string, evaluator: Evaluator) {
+  private constructor(revision: string, evaluator: Evaluator, memoCounts: MemoCounts) {
     this.revision = revision;
     this.#evaluator = evaluator;
-    this.metered = meteredPackages(evaluator.entrypoints);
-    const pure = !evaluator.builtins.some((name) => IMPURE.has(name));
-    this.#memo = pure ? new LRUCache({ max: MEMO_ENTRIES }) : undefined;
+    this.metered = meteredPackages(evaluator.contents.entrypoints);
+    const pure = !evaluator.contents.builtins.some((name) => IMPURE.has(name));
+    this.#memo = pure ? new Memo(memoCounts) : undefined;
+  }
+
+  /** How many evaluations are remembered; undefined where none ever is, because the policy is not pure. */
+  get remembered(): number | undefined {
+    return this.#memo?.size;
+  }
+
+  /** Whether it holds a thread: always, but for one that another has replaced and nobody has asked for a while. */
+  get awake(): boolean {
+    return this.#evaluator.awake;
+  }
+
+  /** The documents that can be asked for, as paths: `authz/plain/allow`. */
+  get entrypoints(): readonly string[] {
+    return this.#evaluator.contents.entrypoints;
   }
 
   isEntrypoint(path: string): boolean {
-    return this.#evaluator.entrypoints.includes(path);
+    return this.#evaluator.contents.entrypoints.includes(path);
   }
 
   /** A plain evaluation. `input` is canonical JSON text, undefined where the caller gave none. */
@@ -99,6 +119,16 @@ export class Policy {
     return decision;
   }
 
+  /** The same policy in a thread that no decision waits for. The caller closes it. */
+  spare(): Promise<Evaluator> {
+    return this.#evaluator.another();
+  }
+
+  /** Another policy is in force from now on. Answers on their way go on with this one, however long they take. */
+  retire(): void {
+    this.#evaluator.retire();
+  }
+
   close(): Promise<void> {
     return this.#evaluator.close();
   }
@@ -109,15 +139,8 @@ export class Policy {
     schema: z.ZodType<Document>,
     repeatable: boolean,
   ): Promise<Document> {
-    if (!this.#memo || !repeatable || input.length > MEMO_INPUT_CHARACTERS)
-      return this.#document(entrypoint, input, schema);
-    const key = `${entrypoint} ${input}`;
-    const known = this.#memo.get(key);
-    if (known) return known as Promise<Document>;
-    const fresh = this.#document(entrypoint, input, schema);
-    this.#memo.set(key, fresh);
-    fresh.catch(() => this.#memo?.delete(key));
-    return fresh;
+    const evaluate = () => this.#document(entrypoint, input, schema);
+    return this.#memo && repeatable ? this.#memo.get(entrypoint, input, evaluate) : evaluate();
   }
 
   async #document<Document>(entrypoint: string, input: string, schema: z.ZodType<Document>): Promise<Document> {

@@ -9,8 +9,15 @@ export interface ThreadData {
   progress: SharedArrayBuffer;
 }
 
+/** What a policy is made of. */
+export interface Contents {
+  entrypoints: string[];
+  /** The built-ins that it calls outside WASM. */
+  builtins: string[];
+}
+
 /** The thread's first message: what the policy is made of, or why it cannot be loaded. */
-export type Ready = { entrypoints: string[]; builtins: string[] } | { error: string };
+export type Ready = Contents | { error: string };
 
 /** One evaluation: an entrypoint and the JSON text of its input; without one, input is undefined. */
 export interface Job {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Policy } from '../policy/policy.ts';
-import { resolve, walk } from './data-path.ts';
+import { refOf, resolve, walk } from './data-path.ts';
 
 const ENTRYPOINTS = [
   'conf/arr',
@@ -12,6 +12,7 @@ const ENTRYPOINTS = [
 
 const policy = {
   metered: new Set(['openclaw/rate_limit']),
+  entrypoints: ENTRYPOINTS,
   isEntrypoint: (path: string) => ENTRYPOINTS.includes(path),
 } as unknown as Policy;
 
@@ -34,8 +35,21 @@ describe('a path leads to', () => {
     expect(at('conf/arr/0')).toEqual({ kind: 'plain', entrypoint: 'conf/arr', rest: ['0'] });
   });
 
-  test.each(['nope', '', 'conf', '__proto__', 'openclaw', 'openclaw/rate_limit/nope'])('nothing: %s', (path) => {
+  test('what lies below it', () => {
+    expect(at('conf')).toEqual({ kind: 'above', below: ['conf/arr', 'conf/obj'] });
+    expect(at('openclaw')).toEqual({ kind: 'above', below: ENTRYPOINTS.slice(2) });
+    expect(resolve([], policy)).toEqual({ kind: 'above', below: ENTRYPOINTS });
+  });
+
+  test.each(['nope', 'con', 'confi', '__proto__', 'openclaw/rate_limit/nope'])('nothing: %s', (path) => {
     expect(at(path)).toEqual({ kind: 'undefined' });
+  });
+
+  test('nothing, where a slash is part of a name', () => {
+    for (const path of [['conf/arr'], ['openclaw/rate_limit', 'allow'], ['openclaw/rate_limit'], ['conf/']]) {
+      expect(resolve(path, policy)).toEqual({ kind: 'undefined' });
+    }
+    expect(resolve(['conf', 'obj', 'a/b'], policy)).toEqual({ kind: 'plain', entrypoint: 'conf/obj', rest: ['a/b'] });
   });
 });
 
@@ -50,7 +64,20 @@ describe('walking into a document', () => {
     expect(walk([1], way)).toBeUndefined();
   });
 
+  test('takes a number for the place of an item, never for a name', () => {
+    expect(walk([{ 1: 'x' }], ['0', '1'])).toBeUndefined();
+    expect(walk({ '1a': 'x' }, ['1a'])).toBe('x');
+  });
+
   test.each(['-1', '01', '1e0', '1'])('an index is written one way: %s', (step) => {
     expect(walk(['x'], [step])).toBeUndefined();
   });
+});
+
+test.each([
+  [['conf', 'gt1'], 'data.conf.gt1'],
+  [['a b', '0', 'x-y', 'q"'], 'data["a b"][0]["x-y"]["q\\""]'],
+  [[], 'data'],
+])('the name of %j in Rego', (path, ref) => {
+  expect(refOf(path)).toBe(ref);
 });

@@ -1,127 +1,86 @@
 import { type Context, Hono } from 'hono';
-import type { Answer } from '../decision/answer.ts';
-import type { Decider } from '../decision/decide.ts';
-import { type DecisionRequest, MissingTenant, readRequest } from '../decision/request.ts';
-import type { DecisionMetrics } from '../metrics.ts';
-import { canonical, InputError } from '../policy/canonical.ts';
-import type { Policy } from '../policy/policy.ts';
-import { limitBody, parseJson, Refusal, readJson } from './body.ts';
-import { resolve, type Target, walk } from './data-path.ts';
+import { answerBody } from './answer-body.ts';
+import { readJson } from './body.ts';
+import { callerAddress } from './caller-address.ts';
+import { segments } from './data-path.ts';
+import { type EvaluateDeps, evaluate } from './evaluate.ts';
+import { isObject } from './is-object.ts';
+import { parseJson } from './json.ts';
+import { type Options, readOptions } from './options.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
+import { Refusal } from './refusal.ts';
+import { dataReply } from './reply.ts';
 
-export interface DataDeps {
-  policy: () => Policy;
-  decider: Decider;
-  metrics: DecisionMetrics;
+export interface DataDeps extends EvaluateDeps {
   maxBodyBytes: number;
+  /** Answers of the Data API are compressed from so many bytes on, for who takes gzip. */
+  gzipMinLength: number;
+  /** Of this program. */
+  version: string;
 }
 
-const PREFIX = '/v1/data/';
-
-const NO_INPUT = { code: 'api_usage_warning', message: "'input' key missing from the request" };
+const PREFIX = '/v1/data';
 
 /**
  * OPA's Data API: https://www.openpolicyagent.org/docs/rest-api#data-api
- * A POST to a metered package takes from the counters; a GET says what would come of it.
+ * A POST to a metered package takes from the counters; a GET, and `?dry_run=true`, say what would come of it.
  */
 export function dataRoutes(deps: DataDeps): Hono {
   const app = new Hono();
-  app.post(`${PREFIX}*`, limitBody(deps.maxBodyBytes, 400), async (c) => {
-    const body = await readJson(c);
-    return answer(c, deps, { given: isObject(body) ? body.input : undefined, warn: !hasInput(body), take: true });
+  app.post(`${PREFIX}/*`, async (c) => {
+    const options = readOptions(c);
+    const start = deps.clock.monotonic();
+    const input = inputOf(await readJson(c, { maxBytes: deps.maxBodyBytes, status: 400 }));
+    return answer(c, deps, { options, input, inputMissing: input === undefined, take: !options.dryRun, start });
   });
-  app.get(`${PREFIX}*`, async (c) => {
+  app.get(`${PREFIX}/*`, async (c) => {
+    const start = deps.clock.monotonic();
     const text = c.req.queries('input')?.at(-1);
-    const given = text === undefined ? undefined : parseJson(text, 'parameter');
-    return answer(c, deps, { given, warn: false, take: false });
+    const input = text === undefined ? undefined : parseJson(text, 'parameter');
+    return answer(c, deps, { options: readOptions(c), input, inputMissing: false, take: false, start });
   });
-  app.all(`${PREFIX}*`, (c) => c.body(null, 405));
   return app;
 }
 
-interface Question {
-  given: unknown;
+/** As OPA reads it: without a body, without the key or with null there is no input, and a body is an object. */
+function inputOf(body: unknown): unknown {
+  if (body === undefined || body === null) return undefined;
+  if (isObject(body)) return Object.hasOwn(body, 'input') ? (body.input ?? undefined) : undefined;
+  throw new Refusal(
+    400,
+    'invalid_parameter',
+    'body contains malformed input document: it must be an object, such as {"input": {}}',
+  );
+}
+
+interface Asked {
+  options: Options;
+  input: unknown;
   /** Whether to remind the caller that the body has no `input`. */
-  warn: boolean;
+  inputMissing: boolean;
   take: boolean;
+  /** When the request began to be read, on the monotonic clock. */
+  start: number;
 }
 
-async function answer(c: Context, deps: DataDeps, question: Question): Promise<Response> {
-  const target = resolve(segments(c), deps.policy());
-  const warning = question.warn ? { warning: NO_INPUT } : {};
-  try {
-    if (target.kind === 'metered') return await metered(c, deps, target, question);
-    if (target.kind === 'undefined') return c.json(warning);
-    const result = await plain(deps.policy(), target, question.given);
-    return c.json({ ...(result !== undefined && { result }), ...warning });
-  } catch (error) {
-    if (error instanceof MissingTenant) {
-      throw new Refusal(400, 'invalid_parameter', error.message, [{ code: 'unknown_tenant', message: error.message }]);
-    }
-    if (error instanceof InputError) throw new Refusal(400, 'invalid_parameter', error.message);
-    throw error;
-  }
-}
-
-async function plain(policy: Policy, target: Extract<Target, { kind: 'plain' }>, given: unknown): Promise<unknown> {
-  const result = await policy.evaluate(target.entrypoint, given === undefined ? undefined : canonical(given));
-  if (!result.ok) {
-    const errors = [{ code: 'eval_error', message: result.message }];
-    throw new Refusal(500, 'internal_error', 'error(s) occurred while evaluating query', errors);
-  }
-  return walk(result.value, target.rest);
-}
-
-async function metered(
-  c: Context,
-  { decider, metrics }: DataDeps,
-  target: Extract<Target, { kind: 'metered' }>,
-  { given, take }: Question,
-): Promise<Response> {
-  const request = readRequest(target.pkg, given ?? {}, c.req.header('Idempotency-Key'));
-  const answer = take
-    ? await metrics.observe(target.pkg, () => decider.decide(request))
-    : await decider.preview(request);
-  if (answer === 'conflict') throw conflict(request);
-  const result = walk(document(answer, target), target.rest);
-  return c.json(
+async function answer(c: Context, deps: DataDeps, { input, inputMissing, options, start, take }: Asked) {
+  const parsed = deps.clock.monotonic();
+  const evaluated = await evaluate(deps, {
+    path: segments(c, PREFIX),
+    input,
+    take,
+    idempotencyKey: c.req.header('Idempotency-Key'),
+    requestedBy: deps.decisionLog && callerAddress(c),
+  });
+  const end = deps.clock.monotonic();
+  const timing = { parse: parsed - start, evaluate: end - parsed, handle: end - start };
+  return dataReply(
+    c,
+    answerBody(evaluated, options, { inputMissing, timing, version: deps.version }),
+    deps.gzipMinLength,
     {
-      ...(result !== undefined && { result }),
-      decision_id: answer.decisionId,
-      ...(answer.replayed && { replayed: true }),
-      ...(answer.degraded && { degraded: true }),
+      pretty: options.pretty,
+      ...(evaluated.answer && { headers: rateLimitHeaders(evaluated.answer) }),
     },
-    200,
-    rateLimitHeaders(answer),
   );
 }
-
-function document({ decision, plan }: Answer, target: Extract<Target, { kind: 'metered' }>): unknown {
-  if (target.document === 'allow') return decision.allow;
-  return target.document === 'decision' ? decision : { plan, decision, allow: decision.allow };
-}
-
-const conflict = ({ requestId }: DecisionRequest) =>
-  new Refusal(
-    409,
-    'resource_conflict',
-    `request_id ${JSON.stringify(requestId)} was granted for another input; a new request needs a new request_id`,
-  );
-
-/** The path behind the prefix, each segment decoded by itself, so that an encoded slash stays part of its segment. */
-function segments(c: Context): string[] {
-  const { pathname } = new URL(c.req.url);
-  try {
-    return pathname
-      .slice(PREFIX.length)
-      .split('/')
-      .map((segment) => decodeURIComponent(segment));
-  } catch {
-    throw new Refusal(400, 'invalid_parameter', 'the path is not valid percent-encoding');
-  }
-}
-
-const isObject = (body: unknown): body is Record<string, unknown> =>
-  typeof body === 'object' && body !== null && !Array.isArray(body);
-
-const hasInput = (body: unknown) => isObject(body) && Object.hasOwn(body, 'input');

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
 import type { DecisionRecordBody } from '../../schemas/decision-record.ts';
 import type { CounterStore, DecisionRecord } from '../counters/contract.ts';
-import { Refusal } from './body.ts';
+import { instant } from './instant.ts';
+import { Refusal } from './refusal.ts';
 
 /** UUIDv7, a dot, and the partition. Nothing else is asked of the store. */
 const DECISION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.(0|[1-9]\d{0,3})$/;
@@ -51,7 +52,3 @@ function body({ decidedAt, decisionId, outcome, policyRevision, state, tenantId 
     closed: outcome.closed.map(({ candidate, gate, until }) => ({ gate, candidate, until: instant(until) })),
   };
 }
-
-/** From the year 10000 on there is no RFC 3339 form; a gate that is closed for good is closed until then. */
-const END_OF_TIME = Date.UTC(10_000, 0);
-const instant = (at: number) => (at < END_OF_TIME ? new Date(at).toISOString() : null);

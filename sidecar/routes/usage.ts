@@ -5,7 +5,9 @@ import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.
 import type { Actual, CounterStore, SettleResult } from '../counters/contract.ts';
 import type { OwedJournal } from '../decision/owed/journal.ts';
 import { canonical } from '../policy/canonical.ts';
-import { limitBody, Refusal, readJson } from './body.ts';
+import { readText } from './body.ts';
+import { parseAny, requireExactNumbers } from './json.ts';
+import { Refusal } from './refusal.ts';
 
 export interface UsageDeps {
   store: CounterStore;
@@ -19,9 +21,9 @@ export interface UsageDeps {
  */
 export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
   const app = new Hono();
-  app.post('/v1/usage', limitBody(maxBodyBytes, 413), async (c) => {
-    const body = await readJson(c);
-    const parsed = usageReportSchema.safeParse(body);
+  app.post('/v1/usage', async (c) => {
+    const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
+    const parsed = usageReportSchema.safeParse(parseAny(text, 'body'));
     if (!parsed.success) {
       const errors = parsed.error.issues.map((issue) => ({
         code: 'invalid_parameter',
@@ -29,6 +31,8 @@ export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
       }));
       throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
     }
+    // After the shape: that names the field whose amount is too large.
+    requireExactNumbers(text, 'body');
     const report = parsed.data;
     // The counters do not know of it yet, and will within about a second of their return.
     if (isOwed(owed, report)) return c.json(wireError('internal_error', NOT_CHARGED), 503, { 'Retry-After': '1' });

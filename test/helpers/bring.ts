@@ -9,6 +9,10 @@ export const BRING_TIMEOUT_MS = 600_000;
 export const bringRedis = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-redis.mjs')).bringRedis(options));
 
+/** Absolute path of a real nginx. */
+export const bringNginx = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-nginx.mjs')).bringNginx(options));
+
 export const bringPostgres = (): Promise<{ native: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-postgres.mjs')).bringPostgres(options));
 

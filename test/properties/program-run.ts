@@ -189,7 +189,8 @@ export class ProgramRun {
     const unsure = due.findIndex((id) => this.#isEitherWay(() => this.#model.expire(id, this.#now)));
     // Those whose records are gone are not counted; how many of them a sweep passes over is its own affair.
     const isNew = gone.some(({ passed }) => !passed);
-    const anyFirst = this.#model.settings.expires === 'oldest of each partition' && due.length > limit;
+    const isAny = due.length > limit || unsure >= 0;
+    const anyFirst = this.#model.settings.expires === 'oldest of each partition' && isAny;
     const most = isNew || anyFirst ? ALL : Math.min(limit, unsure < 0 ? ALL : unsure);
     if (most === 0 || (most === ALL && unsure >= 0) || gone.some(({ id }) => this.#isDoubtful(id))) {
       this.left += 1;

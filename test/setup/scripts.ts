@@ -40,6 +40,7 @@ interface Scripts {
     bringRedis(options: BringOptions & { env?: Record<string, string> }): Promise<string>;
     redisTool(server: string, name: 'redis-cli' | 'redis-benchmark'): string;
   };
+  'bring-nginx.mjs': { bringNginx(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };

@@ -10,7 +10,10 @@ const HOLDER = 'holder';
 
 const ATTEMPTS = 5;
 
-const FILE = /^\d{6}\.owed$/;
+/** How the files end that hold what is owed; others keep other things in homes of their own. */
+const OWED = 'owed';
+
+const FILE = /^\d{6,}\.[a-z]+$/;
 
 /**
  * A folder of one process in `<DATA_DIR>/owed`, with its files of what is owed. Any number of sidecars may share a
@@ -70,19 +73,21 @@ export class Home {
   }
 
   /** Paths of the files that are there, the oldest first. */
-  async files(): Promise<string[]> {
-    return (await entries(this.folder, FILE)).map((name) => join(this.folder, name));
+  async files(ending = OWED): Promise<string[]> {
+    const names = (await entries(this.folder, FILE)).filter((name) => name.endsWith(`.${ending}`));
+    // From the millionth on, names are longer.
+    return names.toSorted((a, b) => a.length - b.length).map((name) => join(this.folder, name));
   }
 
   /** The path of a file that is not there yet. Only in a home that was founded here. */
-  newFile(): string {
+  newFile(ending = OWED): string {
     this.#files += 1;
-    return join(this.folder, `${String(this.#files).padStart(6, '0')}.owed`);
+    return join(this.folder, `${String(this.#files).padStart(6, '0')}.${ending}`);
   }
 
   /** Gives it up, and removes it if nothing is left in it. */
   async leave(): Promise<void> {
-    if ((await this.files()).length === 0) await rm(join(this.folder, HOLDER), { force: true });
+    if ((await entries(this.folder, FILE)).length === 0) await rm(join(this.folder, HOLDER), { force: true });
     await this.#lock.release();
     // Another process may look into it at this moment, and removes it then.
     await rmdir(this.folder).catch(() => {});

@@ -18,8 +18,9 @@ local HOUR_MS = 3600000
 local old, new = tonumber(ARGV[1]), tonumber(ARGV[2])
 for _, key in ipairs(redis.call('KEYS', 'ocr:*')) do
   local left = redis.call('PTTL', key)
-  if left > 0 then
-    local at = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
+  local is_gate = string.find(key, '}:g:')
+  if left > 0 or is_gate then
+    local at = is_gate and redis.call('GET', key) or redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
     if string.find(key, '}:[dq]:') then left = math.ceil(left / HOUR_MS) * HOUR_MS end
     redis.call('HSET', 'test:deadlines:' .. string.match(key, '%b{}'), key, at or string.format('%.0f', old + left))
     redis.call('PERSIST', key)

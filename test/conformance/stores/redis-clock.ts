@@ -15,15 +15,17 @@ end
 /**
  * Keys expire by the server's own clock, which a test cannot set. So what is to expire is noted with the time at which it
  * would by the clock that is set, and deleted when that is reached. A test takes less than an hour, and what has a fixed
- * life lives whole hours: rounded up, the life that is left is the one that the key was given.
+ * life lives whole hours: rounded up, the life that is left is the one that the key was given. A gate holds its own end,
+ * and may have been closed for good since.
  */
 const MOVE = `
 local HOUR_MS = 3600000
 local old, new = tonumber(ARGV[1] or 0), tonumber(ARGV[2])
 for _, key in ipairs(redis.call('KEYS', 'ocr:*')) do
   local left = redis.call('PTTL', key)
-  if left > 0 then
-    local at = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
+  local is_gate = string.find(key, '}:g:')
+  if left > 0 or is_gate then
+    local at = is_gate and redis.call('GET', key) or redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
     if string.find(key, '}:[dq]:') then left = math.ceil(left / HOUR_MS) * HOUR_MS end
     redis.call('HSET', '${DEADLINES}', key, at or string.format('%.0f', old + left))
     redis.call('PERSIST', key)

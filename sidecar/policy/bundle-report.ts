@@ -1,0 +1,68 @@
+import type { Clock } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
+import { BUNDLE_PROBLEMS, type BundleError, type BundleProblem } from './bundle-error.ts';
+import type { PolicyStatus } from './status.ts';
+
+/** Keeps what is known of the bundle, and says it: in the log once, until it changes; in status and metrics always. */
+export class BundleReport {
+  /** Attempts that came to nothing, by what was wrong. */
+  readonly failures: Record<BundleProblem, number>;
+  activations = 0;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #status: PolicyStatus;
+
+  constructor(about: Pick<PolicyStatus, 'name' | 'source'>, { clock, log }: { clock: Clock; log: Log }) {
+    this.#clock = clock;
+    this.#log = log;
+    this.failures = Object.fromEntries(BUNDLE_PROBLEMS.map((problem) => [problem, 0])) as typeof this.failures;
+    this.#status = {
+      ...about,
+      activeRevision: undefined,
+      kept: false,
+      size: undefined,
+      lastRequest: undefined,
+      lastSuccessfulRequest: undefined,
+      lastSuccessfulDownload: undefined,
+      lastSuccessfulActivation: undefined,
+      problem: undefined,
+    };
+  }
+
+  get status(): PolicyStatus {
+    return { ...this.#status };
+  }
+
+  requested(): void {
+    this.#status.lastRequest = this.#clock.now();
+  }
+
+  /** It is there; `downloaded` unless it is known already. */
+  answered({ downloaded }: { downloaded: boolean }): void {
+    const now = this.#clock.now();
+    this.#status.lastSuccessfulRequest = now;
+    if (downloaded) this.#status.lastSuccessfulDownload = now;
+  }
+
+  /** What is in force is what is there. */
+  sound(): void {
+    if (this.#status.problem) this.#log.info({ bundle: this.#status.name }, 'the policy bundle is sound again');
+    this.#status.problem = undefined;
+    this.#status.kept = false;
+  }
+
+  activated(revision: string, { kept, size }: { size: number; kept: boolean }): void {
+    this.activations++;
+    this.#status.lastSuccessfulActivation = this.#clock.now();
+    Object.assign(this.#status, { activeRevision: revision, size, kept });
+  }
+
+  failed({ httpStatus, message, problem }: BundleError): void {
+    this.failures[problem]++;
+    const { activeRevision: revision, name: bundle, problem: before } = this.#status;
+    this.#status.problem = { code: 'bundle_error', reason: problem, message, httpStatus };
+    if (before?.message === message) return;
+    const goesOn = revision === undefined ? 'nothing can be decided' : 'the policy in force goes on';
+    this.#log.error({ bundle, reason: problem, revision }, `the policy bundle cannot be used, ${goesOn}: ${message}`);
+  }
+}

@@ -1,0 +1,90 @@
+import type { KeyObject } from 'node:crypto';
+import type { Log } from '../../runtime/log.ts';
+import { digestOf, unpackBundle } from './bundle.ts';
+import { BundleError } from './bundle-error.ts';
+import type { BundleReport } from './bundle-report.ts';
+import { Policy, type PolicyOptions } from './policy.ts';
+import type { PolicyStatus } from './status.ts';
+
+/** There is no policy yet: its bundle could not be had or used since the start. The message says why. */
+export class NoPolicy extends Error {
+  override readonly name = 'NoPolicy';
+}
+
+export interface PoliciesOptions extends Omit<PolicyOptions, 'bundle'> {
+  /** Public keys, one of which must have signed a bundle; none: it need not be signed. */
+  keys: readonly KeyObject[];
+  report: BundleReport;
+  log: Log;
+}
+
+/** The policy in force, and how another one takes its place. */
+export class Policies {
+  readonly #options: PoliciesOptions;
+  #current: Policy | undefined;
+  /** Those that had a thread when they were last looked at. */
+  #replaced: Policy[] = [];
+  #digest: string | undefined;
+  #closed = false;
+
+  constructor(options: PoliciesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The policy in force. Ask once for an answer and stay with what you get: it goes on for as long as the answer takes,
+   * also when another policy takes its place. Throws `NoPolicy`.
+   */
+  readonly current = (): Policy => {
+    if (this.#current) return this.#current;
+    const { message } = this.status().problem ?? { message: 'its bundle is being loaded' };
+    throw new NoPolicy(`no policy is active: ${message}`);
+  };
+
+  readonly status = (): PolicyStatus => this.#options.report.status;
+
+  /** How many answers are remembered; undefined where none ever is. */
+  get remembered(): number | undefined {
+    return this.#current?.remembered;
+  }
+
+  /** Whether these are the bytes of the bundle in force. */
+  isActive(bytes: Buffer): boolean {
+    return this.#digest === digestOf(bytes);
+  }
+
+  /**
+   * Puts the policy of this bundle in force, or throws `BundleError` and leaves everything as it was. One at a time, but
+   * for a `kept` one, which never takes the place of another.
+   */
+  async activate(bytes: Buffer, { kept = false } = {}): Promise<void> {
+    const { log, report } = this.#options;
+    const policy = await this.#open(bytes, report.status.name);
+    if (this.#closed || (kept && this.#current)) return policy.close();
+    const replaced = this.#current;
+    this.#current = policy;
+    this.#digest = digestOf(bytes);
+    replaced?.retire();
+    this.#replaced = [...this.#replaced, ...(replaced ? [replaced] : [])].filter(({ awake }) => awake);
+    const { metered, revision } = policy;
+    report.activated(revision, { kept, size: bytes.length });
+    log.info({ revision, replaced: replaced?.revision, metered: [...metered], kept }, 'policy is active');
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([this.#current, ...this.#replaced].map((policy) => policy?.close()));
+  }
+
+  async #open(bytes: Buffer, name: string): Promise<Policy> {
+    const bundle = await unpackBundle(bytes, name, this.#options.keys);
+    try {
+      return await Policy.open({ ...this.#options, bundle });
+    } catch (error) {
+      const { message } = error as Error;
+      if (error instanceof BundleError) throw new BundleError(error.problem, `${name}: ${message}`);
+      const mend = 'build it with `opa build -t wasm`';
+      throw new BundleError('module', `${name}: policy.wasm cannot be loaded: ${message}; ${mend}`);
+    }
+  }
+}

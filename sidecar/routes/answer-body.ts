@@ -1,0 +1,65 @@
+import type { Evaluated } from './evaluate.ts';
+import { explain } from './explain.ts';
+import type { Options } from './options.ts';
+
+interface Warning {
+  code: 'api_usage_warning';
+  message: string;
+}
+
+/** What of a request took how long, in milliseconds. */
+export interface Timing {
+  parse: number;
+  evaluate: number;
+  handle: number;
+}
+
+/** The answer of OPA's Data API, version 1. Ours beside it: `replayed` and `degraded`, where they are true. */
+export function answerBody(
+  { answer, decisionId, policyRevision, result }: Evaluated,
+  options: Options,
+  { inputMissing, timing, version }: { inputMissing: boolean; timing: Timing | undefined; version: string },
+): object {
+  const warning = warningOf(options, inputMissing, answer !== undefined);
+  return {
+    ...(decisionId !== undefined && { decision_id: decisionId }),
+    ...(options.provenance && { provenance: provenance(version, policyRevision) }),
+    ...(options.explain && { explanation: answer ? explain(answer, options.pretty) : [] }),
+    ...(options.metrics && timing && { metrics: timers(timing) }),
+    ...(result !== undefined && { result }),
+    ...(answer?.replayed && { replayed: true }),
+    ...(answer?.degraded && { degraded: true }),
+    ...(warning && { warning }),
+  };
+}
+
+/** Which program and which policy answered. What OPA says of its own build is empty, as in an OPA built from source. */
+const provenance = (version: string, revision: string) => ({
+  version,
+  build_commit: '',
+  build_timestamp: '',
+  build_hostname: '',
+  bundles: { policy: { revision } },
+});
+
+const timers = ({ evaluate, handle, parse }: Timing) => ({
+  timer_rego_input_parse_ns: nanoseconds(parse),
+  timer_rego_query_eval_ns: nanoseconds(evaluate),
+  timer_server_handler_ns: nanoseconds(handle),
+});
+
+const nanoseconds = (milliseconds: number) => Math.round(milliseconds * 1e6);
+
+/** There is room for one warning: what the answer may be wrong for comes before what it lacks. */
+function warningOf(options: Options, inputMissing: boolean, isMetered: boolean): Warning | undefined {
+  if (inputMissing) return warning("'input' key missing from the request");
+  if (options.strictBuiltinErrors) {
+    return warning("'strict-builtin-errors' has no effect: in a compiled policy a call that fails is undefined");
+  }
+  if (options.explain && options.explain !== 'notes' && !isMetered) {
+    return warning("'explain' has nothing to tell: a compiled policy leaves no trace of its evaluation");
+  }
+  return undefined;
+}
+
+const warning = (message: string): Warning => ({ code: 'api_usage_warning', message });

@@ -1,0 +1,160 @@
+import type { Clock } from '../../runtime/clock.ts';
+import type { Answer } from '../decision/answer.ts';
+import type { Decider } from '../decision/decide.ts';
+import { type DecisionRequest, MissingTenant, readRequest } from '../decision/request.ts';
+import type { DecisionLog, Logged } from '../decision-log/decision-log.ts';
+import type { DecisionMetrics } from '../metrics.ts';
+import { canonical, InputError } from '../policy/canonical.ts';
+import type { Policy } from '../policy/policy.ts';
+import { resolve, type Target, walk } from './data-path.ts';
+import { packageDocument } from './package-document.ts';
+import { Refusal } from './refusal.ts';
+
+export interface EvaluateDeps {
+  policy: () => Policy;
+  decider: Decider;
+  metrics: DecisionMetrics;
+  /** Undefined: decisions are not logged, and a plain evaluation has no id. */
+  decisionLog: DecisionLog | undefined;
+  clock: Clock;
+}
+
+/** One document asked for with one input. */
+export interface Question {
+  path: string[];
+  /** Undefined where the caller gave none. */
+  input: unknown;
+  /** Whether a metered package takes from the counters. */
+  take: boolean;
+  idempotencyKey?: string | undefined;
+  requestedBy?: string | undefined;
+}
+
+export interface Evaluated {
+  /** Undefined where the document is. */
+  result: unknown;
+  /** Of a metered decision, and of any other where decisions are logged. */
+  decisionId: string | undefined;
+  policyRevision: string;
+  /** Of a metered decision. */
+  answer: Answer | undefined;
+  /** Whether the policy has a rule there, be it undefined for this input. */
+  known: boolean;
+}
+
+/** What every route of the Data API does. Throws a `Refusal` for input that cannot be used and a policy that fails. */
+export async function evaluate(deps: EvaluateDeps, question: Question): Promise<Evaluated> {
+  const policy = deps.policy();
+  const target = resolve(question.path, policy);
+  const logged = deps.decisionLog?.begin({
+    policy,
+    path: question.path.join('/'),
+    requestedBy: question.requestedBy,
+  });
+  try {
+    if (target.kind === 'metered') return await metered(deps, target, question, logged);
+    return await plain(deps, policy, target, question, logged);
+  } catch (error) {
+    if (error instanceof MissingTenant) {
+      throw new Refusal(400, 'invalid_parameter', error.message, [{ code: 'unknown_tenant', message: error.message }]);
+    }
+    if (error instanceof InputError) throw new Refusal(400, 'invalid_parameter', error.message);
+    throw error;
+  }
+}
+
+async function metered(
+  { decider, metrics }: EvaluateDeps,
+  target: Extract<Target, { kind: 'metered' }>,
+  { idempotencyKey, input, take }: Question,
+  logged: Logged | undefined,
+): Promise<Evaluated> {
+  const request = readRequest(target.pkg, input ?? {}, idempotencyKey);
+  const answer = take
+    ? await metrics.observe(target.pkg, () => decider.decide(request))
+    : await decider.preview(request);
+  if (answer === 'conflict') throw conflict(request);
+  const result = walk(documentOf(answer, target), target.rest);
+  logged?.metered(request, answer, { result, dryRun: !take });
+  const { decisionId, policyRevision } = answer;
+  return { result, decisionId, policyRevision, answer, known: true };
+}
+
+function documentOf({ decision, plan }: Answer, target: Extract<Target, { kind: 'metered' }>): unknown {
+  if (target.document === 'allow') return decision.allow;
+  return target.document === 'decision' ? decision : { plan, decision, allow: decision.allow };
+}
+
+const conflict = ({ requestId }: DecisionRequest) =>
+  new Refusal(
+    409,
+    'resource_conflict',
+    `request_id ${JSON.stringify(requestId)} was granted for another input; a new request needs a new request_id`,
+  );
+
+async function plain(
+  { decider }: EvaluateDeps,
+  policy: Policy,
+  target: Exclude<Target, { kind: 'metered' }>,
+  { input, path }: Question,
+  logged: Logged | undefined,
+): Promise<Evaluated> {
+  const text = input === undefined ? undefined : canonical(input);
+  try {
+    const result = await documentAt(target, path, { policy, input, text, decider });
+    const decisionId = logged?.plain(text, result);
+    const known = target.kind !== 'undefined';
+    return { result, decisionId, policyRevision: policy.revision, answer: undefined, known };
+  } catch (error) {
+    if (error instanceof Refusal) logged?.failed(text, error.body);
+    throw error;
+  }
+}
+
+interface Given {
+  policy: Policy;
+  input: unknown;
+  /** The same as canonical JSON text. */
+  text: string | undefined;
+  decider: Decider;
+}
+
+function documentAt(
+  target: Exclude<Target, { kind: 'metered' }>,
+  path: string[],
+  { decider, input, policy, text }: Given,
+): Promise<unknown> {
+  const one = (entrypoint: string) => documentOfEntrypoint(policy, entrypoint, text);
+  switch (target.kind) {
+    case 'plain':
+      return one(target.entrypoint).then((document) => walk(document, target.rest));
+    case 'above':
+      return packageDocument(path, target.below, {
+        policy,
+        evaluate: one,
+        preview: async (pkg) => {
+          const request = requestTo(pkg, input);
+          return request && decider.preview(request);
+        },
+      });
+    default:
+      return Promise.resolve(undefined);
+  }
+}
+
+async function documentOfEntrypoint(policy: Policy, entrypoint: string, input: string | undefined): Promise<unknown> {
+  const result = await policy.evaluate(entrypoint, input);
+  if (result.ok) return result.value;
+  const errors = [{ code: 'eval_error', message: result.message }];
+  throw new Refusal(500, 'internal_error', 'error(s) occurred while evaluating query', errors);
+}
+
+/** Who asks for a whole tree need not name a tenant: then the metered packages in it are undefined. */
+function requestTo(pkg: string, input: unknown): DecisionRequest | undefined {
+  try {
+    return readRequest(pkg, input ?? {}, undefined);
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,150 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
+import { buildBundle } from '../helpers/bundles.ts';
+import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
+import { type Service, startSidecar } from '../helpers/services.ts';
+import { post, type Reply } from '../helpers/sidecar-client.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+/**
+ * A metered policy that goes wrong in the way that its input asks for, in a real sidecar on a real Redis. `way` goes
+ * wrong in the plan, `later` in the decision, when the counters have been charged.
+ */
+const REGO = `package test.wrong
+
+_limit(cost) := {
+	"id": "a",
+	"subject": {"type": "tenant", "id": input.tenant_id},
+	"unit": "tokens",
+	"kind": "token_bucket",
+	"capacity": 10,
+	"cost": cost,
+	"settles": false,
+	"refill": {"amount": 1, "per_seconds": 86400, "mode": "interval"},
+	"on_exceed": "deny",
+}
+
+_numbers := {n | some n in numbers.range(1, 100000)}
+
+_loops if {
+	some one in _numbers
+	some other in _numbers
+	one + other < 0
+}
+
+_large := [row |
+	some i in numbers.range(1, 100000)
+	row := [cell | some j in numbers.range(1, 1000); cell := i * j]
+]
+
+_wrong(way) := _loops if way == "loop"
+
+_wrong(way) := _large if way == "memory"
+
+_wrong(way) := value if {
+	way == "conflict"
+	some value in [1, 2]
+}
+
+_wrong(way) := "text" if way == "string"
+
+_wrong(way) := null if way == "null"
+
+_wrong(way) := ["list"] if way == "list"
+
+_costs := {
+	"fine": 1,
+	"negative": -1,
+	"fraction": 1.5,
+	"huge": 1e400,
+	"above": 9007199254740993,
+	"text": "1",
+	"NaN": "NaN",
+	"none": null,
+}
+
+# METADATA
+# scope: document
+# entrypoint: true
+plan := {"limits": [_limit(_costs[object.get(input, "cost", "fine")])]} if not input.way
+
+plan := _wrong(input.way) if input.way
+
+# METADATA
+# scope: document
+# entrypoint: true
+decision := {"allow": input.outcome.granted, "reason": "ok", "status": 200, "message": ""} if not input.later
+
+decision := _wrong(input.later) if input.later
+
+# METADATA
+# scope: document
+# entrypoint: true
+default allow := false
+
+allow if decision.allow
+`;
+
+let sidecar: Service;
+
+beforeAll(async () => {
+  await bringOpa();
+  const redis: RedisServer = await startRedis();
+  const file = join(await tempDir('policies'), 'bundle.tar.gz');
+  await writeFile(file, await buildBundle({ 'wrong.rego': REGO }, []));
+  sidecar = await startSidecar({
+    REDIS_URL: redis.url,
+    DATA_DIR: await tempDir('data'),
+    POLICY_BUNDLE: file,
+    // A busy machine is not what is looked at: at 250 ms its waits could be taken for a loop.
+    STORE_TIMEOUT_MS: '5000',
+    POLICY_TIMEOUT_MS: '500',
+  });
+}, BRING_TIMEOUT_MS);
+
+const decide = (input: object): Promise<Reply> => post(`${sidecar.url}/v1/data/test/wrong`, { input });
+
+/** What of its 10 tokens a tenant has left, as nobody else takes any: as many more as are granted. */
+async function left(tenant_id: string): Promise<number> {
+  for (let taken = 0; ; taken++) {
+    const { body } = await decide({ tenant_id });
+    if (!body.result.allow) return taken;
+  }
+}
+
+const WAYS = ['loop', 'memory', 'conflict', 'string', 'null', 'list', 'nothing'];
+const COSTS = ['negative', 'fraction', 'huge', 'above', 'text', 'NaN', 'none', 'unheard-of'];
+
+const CASES: [string, object][] = [
+  ...WAYS.map((way): [string, object] => [`a plan: ${way}`, { way }]),
+  ...WAYS.map((later): [string, object] => [`a decision: ${later}`, { later }]),
+  ...COSTS.map((cost): [string, object] => [`a cost: ${cost}`, { cost }]),
+];
+
+describe('is denied with policy_error, and nothing is taken', () => {
+  test.each(CASES)('%s', { timeout: 60_000 }, async (name, input) => {
+    const tenant_id = name.replaceAll(/\W/g, '-');
+    const [reply, ...others] = await Promise.all([
+      decide({ tenant_id, ...input }),
+      ...Array.from({ length: 5 }, (_, index) => decide({ tenant_id: `other-${tenant_id}`, index })),
+    ]);
+    expect(reply?.status).toBe(200);
+    expect(reply?.body.result).toMatchObject({
+      allow: false,
+      decision: { allow: false, reason: 'policy_error', status: 500 },
+    });
+    expect(others.map(({ body }) => body.result.allow)).toEqual([true, true, true, true, true]);
+    expect(await left(tenant_id)).toBe(10);
+  });
+});
+
+test('a policy that loops keeps nobody waiting for it to end', { timeout: 60_000 }, async () => {
+  const TIMES = 3;
+  // Uninterrupted, one would take minutes.
+  const looping = Promise.all(Array.from({ length: TIMES }, (_, n) => decide({ tenant_id: 'l', way: 'loop', n })));
+  const other = await decide({ tenant_id: 'served' });
+  expect(other.body.result.allow).toBe(true);
+  for (const { body } of await looping) expect(body.result.decision.reason).toBe('policy_error');
+});

@@ -1,0 +1,3 @@
+# METADATA
+# description: A package without a rule.
+package conf.emptymod

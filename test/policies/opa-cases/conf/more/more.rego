@@ -1,0 +1,7 @@
+# METADATA
+# description: A package whose only rule is undefined.
+package conf.more
+
+# METADATA
+# entrypoint: true
+never if false
