@@ -17,7 +17,13 @@ const SHOWN = [
   'ON_STORE_FAILURE',
   'MAX_DECISION_RECORDS',
   'ALLOW_VOLATILE_STORE',
+  'POLICY_POLL_MS',
+  'POLICY_ENTRYPOINTS',
+  'POLICY_IMPURE_BUILTINS',
   'POLICY_TIMEOUT_MS',
+  'DECISION_LOGS',
+  'DECISION_LOG_CONTENT',
+  'DECISION_LOG_LABELS',
   'MAX_BODY_BYTES',
   'GZIP_MIN_BYTES',
   'LOG_LEVEL',
@@ -26,6 +32,7 @@ const SHOWN = [
 /** A user, a password and a query may be secrets; the rest says where it is. */
 const ADDRESSES = [
   'POLICY_BUNDLE',
+  'DECISION_LOG_URL',
   'REDIS_URL',
   'REDIS_CLUSTER_URLS',
   'UPSTASH_REDIS_REST_URL',
