@@ -88,7 +88,7 @@ export class TakeCalls {
       [keys.stream, keys.open, keys.records, ...asked.flatMap((one) => one.keys), ...(traced ? [traced.key] : [])],
       [
         mode,
-        String(settings.reservationTtlMs),
+        String(lifeOf(mode, settings)),
         String(deadline),
         String(maxRecords()),
         traced?.call ?? '',
@@ -111,6 +111,13 @@ export class TakeCalls {
     return { lane, key, call };
   }
 }
+
+/**
+ * How long a reservation waits for its report. A hold must not be given back while the tenant's part may still be taken,
+ * whatever the two are set to.
+ */
+const lifeOf = (mode: Mode, { reservationTtlMs, timeoutMs }: CounterSettings): number =>
+  mode === 'hold' ? Math.max(reservationTtlMs, 2 * timeoutMs) : reservationTtlMs;
 
 /** Tells with which call the decision went: all of a call fail with one error. */
 function withLost(error: unknown, { lost }: Asked): unknown {
