@@ -14,7 +14,7 @@ import { ProgramRun } from './program-run.ts';
 export type OpenWithClock = (caller: Clock) => Promise<OpenedStore>;
 
 /** Steps of a program, calls of the store that they make at least, and calls of all programs together. */
-const [STEPS, CALLS, ALL_CALLS] = [600, 500, 10_000];
+const [STEPS, CALLS, ALL_CALLS] = [700, 500, 10_000];
 /** For so long a program that fails is made shorter. */
 const SHRINK_MS = 20_000;
 

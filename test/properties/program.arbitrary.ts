@@ -63,18 +63,22 @@ const GATES = 4;
 
 const one = <Value>(value: Value) => fc.constant(value);
 const numbers = (max: number, maxLength: number) => fc.uniqueArray(fc.nat({ max }), { maxLength });
+/** A few are drawn on again and again, so that charges lie upon charges. */
+const oftenFirst = (max: number, first: number) =>
+  fc.oneof({ weight: 3, arbitrary: fc.nat({ max: first }) }, { weight: 1, arbitrary: fc.nat({ max }) });
+const limitNumbers = (maxLength: number) => fc.uniqueArray(oftenFirst(LIMITS - 1, 2), { maxLength });
 /** Mostly a recent one. */
 const recent = fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 4 }) }, { weight: 1, arbitrary: fc.nat({ max: 60 }) });
 
 const draw = {
-  tenant: fc.nat({ max: TENANTS - 1 }),
+  tenant: oftenFirst(TENANTS - 1, 0),
   cost: fc.nat({ max: 3 }),
-  common: numbers(LIMITS - 1, 3),
+  common: limitNumbers(3),
   candidates: fc.oneof(
     { weight: 3, arbitrary: one([]) },
     {
       weight: 2,
-      arbitrary: fc.array(fc.record({ limits: numbers(LIMITS - 1, 2), gates: numbers(GATES - 1, 1) }), {
+      arbitrary: fc.array(fc.record({ limits: limitNumbers(2), gates: numbers(GATES - 1, 1) }), {
         minLength: 1,
         maxLength: 3,
       }),
@@ -102,8 +106,9 @@ const settles = fc.record({
 });
 
 const jumps = fc.oneof(
-  { weight: 6, arbitrary: fc.integer({ min: 1, max: 3 * SECOND }) },
-  { weight: 6, arbitrary: fc.integer({ min: 1, max: 10 * MINUTE }) },
+  { weight: 12, arbitrary: fc.integer({ min: 1, max: 3 * SECOND }) },
+  { weight: 12, arbitrary: fc.integer({ min: 1, max: 2 * MINUTE }) },
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 10 * MINUTE }) },
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 30 * HOUR }) },
   { weight: 2, arbitrary: fc.constantFrom(SETTINGS.reservationTtlMs, RECORD_TTL_MS, RECORD_TTL_MS - 1, HOUR, DAY) },
   { weight: 1, arbitrary: fc.integer({ min: DAY, max: 70 * DAY }) },
