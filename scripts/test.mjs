@@ -11,7 +11,7 @@ import { toStderr } from './lib/main.mjs';
 import { cacheDir, projectRoot } from './lib/root.mjs';
 import { count, countsLine } from './lib/vitest-report.mjs';
 
-const LIMIT_MS = 20 * 60_000;
+const LIMIT_MS = 33 * 60_000;
 const GRACE_MS = 10_000;
 
 /** @type {string[]} */

@@ -10,11 +10,7 @@ beforeAll(async () => {
   stores = await ClusterStores.start();
 }, BRING_TIMEOUT_MS);
 
-describeCounterStore('the counters on a Redis Cluster', (settings) => stores.open(settings), {
-  settableClock: false,
-  scripts: true,
-});
-
+// On the servers' own clocks a cluster is run by `test/integration` and `test/faults`: the same tests again add a minute.
 describeCounterStore(
   'the counters on a Redis Cluster with a clock that a test sets',
   (settings) => stores.openWithClock(systemClock, settings),
