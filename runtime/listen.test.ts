@@ -35,8 +35,9 @@ test('closing ends although clients keep their connections busy', async () => {
   await close();
   asking = false;
   await Promise.all(clients);
-  expect(await ask(url, agent)).toBe('ECONNREFUSED');
   agent.destroy();
+  // On a connection of its own: a kept one may not have heard yet that it is closed.
+  expect(await ask(url, new Agent())).toBe('ECONNREFUSED');
   expect(answers).toContain('done');
 });
 
