@@ -25,10 +25,14 @@ import { notOfferedRoutes } from './routes/not-offered.ts';
 import { commonToAllPaths } from './routes/paths.ts';
 import { statusRoutes } from './routes/status.ts';
 import { usageRoutes } from './routes/usage.ts';
+import type { Shadow } from './shadow/shadow.ts';
 
 export interface AppDeps {
   policy: () => Policy;
   policyStatus: () => PolicyStatus;
+  /** Undefined: no second policy is compared with the one in force. */
+  shadow: Shadow | undefined;
+  shadowStatus: (() => PolicyStatus) | undefined;
   decider: Decider;
   store: CounterStore;
   owed: OwedJournal;

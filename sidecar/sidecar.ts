@@ -19,7 +19,11 @@ import { Revocations } from './decision/revocations.ts';
 import { observeDecisionLog } from './decision-log/metrics.ts';
 import { openDecisionLog } from './decision-log/open.ts';
 import { DecisionMetrics, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
-import { openPolicies } from './policy/open-policies.ts';
+import { openPolicies, openShadowPolicies } from './policy/open-policies.ts';
+import type { Policies } from './policy/policies.ts';
+import { ShadowCounts } from './shadow/counts.ts';
+import { Shadow } from './shadow/shadow.ts';
+import { SomeLines } from './shadow/some-lines.ts';
 
 export interface SidecarDeps {
   environment: Environment;
@@ -33,7 +37,9 @@ export interface SidecarDeps {
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
 export async function createSidecar({ clock, closers, config, environment, log, store }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
-  const policies = await openPolicies({ environment, config, clock, log, closers, registry });
+  const shared = { environment, config, clock, log, closers, registry };
+  const policies = await openPolicies(shared);
+  const shadowPolicies = await openShadowPolicies(shared);
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
   const denials = new Denials({ store, clock, log });
@@ -56,6 +62,8 @@ export async function createSidecar({ clock, closers, config, environment, log, 
   return createApp({
     policy: policies.current,
     policyStatus: policies.status,
+    shadow: shadowPolicies && openShadow(shadowPolicies, { clock, log, registry }),
+    shadowStatus: shadowPolicies?.status,
     decider: new Decider({ policy: policies.current, store, revocations, denials, owed, recordsFull, clock, log }),
     store,
     owed,
@@ -66,6 +74,18 @@ export async function createSidecar({ clock, closers, config, environment, log, 
     labels,
     clock,
     log,
+  });
+}
+
+/** So many differences are logged in a second; all are counted. */
+const LINES_PER_SECOND = 10;
+
+function openShadow(policies: Policies, { clock, log, registry }: { clock: Clock; log: Log; registry: Registry }) {
+  return new Shadow({
+    policy: () => policies.active,
+    counts: new ShadowCounts(registry),
+    log,
+    lines: new SomeLines(clock, LINES_PER_SECOND),
   });
 }
 

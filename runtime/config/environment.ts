@@ -85,6 +85,8 @@ export const environmentSchema = z.object({
   CONFIG_DIR: text('a folder').default('config'),
   POLICY_BUNDLE: bundle.default('policies/dist/bundle.tar.gz'),
   POLICY_BUNDLE_TOKEN: restToken.optional(),
+  SHADOW_POLICY_BUNDLE: bundle.optional(),
+  SHADOW_POLICY_BUNDLE_TOKEN: restToken.optional(),
   POLICY_POLL_MS: whole(10, 86_400_000, 'milliseconds').default(60_000),
   POLICY_PUBLIC_KEY_FILE: text('a file of public keys').optional(),
   POLICY_ENTRYPOINTS: names('entrypoints').default([]),
@@ -149,6 +151,12 @@ function mismatches(environment: Environment): string[] {
   }
   if (POLICY_BUNDLE_TOKEN && !/^https?:/i.test(POLICY_BUNDLE)) {
     problems.push('POLICY_BUNDLE_TOKEN is for a bundle server, but POLICY_BUNDLE is a file; unset one of them');
+  }
+  if (environment.SHADOW_POLICY_BUNDLE_TOKEN && !/^https?:/i.test(environment.SHADOW_POLICY_BUNDLE ?? '')) {
+    problems.push(
+      'SHADOW_POLICY_BUNDLE_TOKEN is for a bundle server, but SHADOW_POLICY_BUNDLE is none; set that to a URL, or unset ' +
+        'the token',
+    );
   }
   if (UPSTASH_REDIS_REST_URL && !UPSTASH_REDIS_REST_TOKEN) {
     problems.push('UPSTASH_REDIS_REST_TOKEN must be set as well, because UPSTASH_REDIS_REST_URL is');

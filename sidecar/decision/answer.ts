@@ -11,6 +11,8 @@ export interface Answer {
   replayed: boolean;
   /** Decided while the store was away, by `ON_STORE_FAILURE=allow`: as if there were room, without a number. */
   degraded?: boolean;
+  /** Why the policy or the store failed, where that is the reason of the denial. For the log, not for the caller. */
+  failure?: Error;
   policyRevision: string;
   /** The store's time; the sidecar's where the store was not asked. */
   at: number;

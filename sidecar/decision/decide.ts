@@ -25,12 +25,12 @@ import type { Revocations } from './revocations.ts';
 export interface DeciderDeps {
   /** The policy in force: asked once for each answer, so that each answer comes from exactly one revision. */
   policy: () => Policy;
-  store: CounterStore;
-  revocations: Revocations;
-  denials: Denials;
-  /** What is allowed while the store is away, and not charged yet. */
-  owed: OwedJournal;
-  recordsFull: RecordsFullAlarm;
+  store: Pick<CounterStore, 'partitionOf' | 'peek'>;
+  revocations: Pick<Revocations, 'giveBack'>;
+  denials: Pick<Denials, 'take' | 'deny'>;
+  /** What is allowed while the store is away, and not charged yet; undefined where the store cannot be away. */
+  owed: Pick<OwedJournal, 'allows' | 'request' | 'add'> | undefined;
+  recordsFull: Pick<RecordsFullAlarm, 'raise'> | undefined;
   clock: Clock;
   log: Log;
 }
@@ -110,14 +110,14 @@ class Step {
 
   async counted(plan: Plan): Promise<Answer | Conflict> {
     const { owed } = this.#deps;
-    const waiting = owed.request(this.#request.subject.tenant_id, this.#request.requestId);
+    const waiting = owed?.request(this.#request.subject.tenant_id, this.#request.requestId);
     if (waiting && !this.#dryRun) return this.#owedBefore(plan, waiting);
     let result: TakeResult;
     try {
       result = await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
     } catch (error) {
-      if (!owed.allows || !(error instanceof CountersUnavailable) || error instanceof RecordsFull) throw error;
-      return this.#uncounted(plan, error.lost);
+      if (!owed?.allows || !(error instanceof CountersUnavailable) || error instanceof RecordsFull) throw error;
+      return this.#uncounted(owed, plan, error.lost);
     }
     return this.#answered(plan, result);
   }
@@ -142,13 +142,17 @@ class Step {
   }
 
   /** The store is away, and the operator prefers to allow: as if there were room, and written down to be charged. */
-  async #uncounted(plan: Plan, lost: LostCall | undefined): Promise<Answer | Conflict> {
+  async #uncounted(
+    journal: Pick<OwedJournal, 'add'>,
+    plan: Plan,
+    lost: LostCall | undefined,
+  ): Promise<Answer | Conflict> {
     const decision = await this.#decidedWithoutNumbers(plan);
     if (decision.allow && !this.#dryRun) {
       const { fingerprint, requestId } = this.#request;
       const decidedAt = this.#deps.clock.now();
       const owed = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint, decidedAt, lost };
-      const grant = await this.#deps.owed.add(owed);
+      const grant = await journal.add(owed);
       // Two with one request id arrived together.
       if (grant.decisionId !== this.#decisionId) return this.#owedBefore(plan, grant);
     }
@@ -170,13 +174,13 @@ class Step {
   }
 
   async failed(reason: Reason, status: number, error: Error): Promise<Answer> {
-    if (error instanceof RecordsFull) this.#deps.recordsFull.raise(error);
+    if (error instanceof RecordsFull) this.#deps.recordsFull?.raise(error);
     // Of a store that is away the breaker tells, once: an error for each request would only slow the denials down.
     const level = reason === 'counters_unavailable' ? 'debug' : 'error';
     this.#deps.log[level]({ err: error, decision_id: this.#decisionId, reason }, 'denied because of a failure');
     if (reason === 'policy_error') await this.#recordDenial(reason);
     const message = reason === 'policy_error' ? 'The policy failed.' : 'The counters cannot be reached.';
-    return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, {});
+    return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, { failure: error });
   }
 
   #take(plan: Plan): Promise<TakeResult> {

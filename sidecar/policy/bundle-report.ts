@@ -3,6 +3,8 @@ import type { Log } from '../../runtime/log.ts';
 import { BUNDLE_PROBLEMS, type BundleError, type BundleProblem } from './bundle-error.ts';
 import type { PolicyStatus } from './status.ts';
 
+const WITHOUT = { policy: 'nothing can be decided', 'shadow policy': 'nothing is compared' };
+
 /** Keeps what is known of the bundle, and says it: in the log once, until it changes; in status and metrics always. */
 export class BundleReport {
   /** Attempts that came to nothing, by what was wrong. */
@@ -12,7 +14,7 @@ export class BundleReport {
   readonly #log: Log;
   readonly #status: PolicyStatus;
 
-  constructor(about: Pick<PolicyStatus, 'name' | 'source'>, { clock, log }: { clock: Clock; log: Log }) {
+  constructor(about: Pick<PolicyStatus, 'role' | 'name' | 'source'>, { clock, log }: { clock: Clock; log: Log }) {
     this.#clock = clock;
     this.#log = log;
     this.failures = Object.fromEntries(BUNDLE_PROBLEMS.map((problem) => [problem, 0])) as typeof this.failures;
@@ -46,7 +48,8 @@ export class BundleReport {
 
   /** What is in force is what is there. */
   sound(): void {
-    if (this.#status.problem) this.#log.info({ bundle: this.#status.name }, 'the policy bundle is sound again');
+    if (this.#status.problem)
+      this.#log.info({ bundle: this.#status.name }, `the ${this.#status.role} bundle is sound again`);
     this.#status.problem = undefined;
     this.#status.kept = false;
   }
@@ -59,10 +62,10 @@ export class BundleReport {
 
   failed({ httpStatus, message, problem }: BundleError): void {
     this.failures[problem]++;
-    const { activeRevision: revision, name: bundle, problem: before } = this.#status;
+    const { activeRevision: revision, name: bundle, problem: before, role } = this.#status;
     this.#status.problem = { code: 'bundle_error', reason: problem, message, httpStatus };
     if (before?.message === message) return;
-    const goesOn = revision === undefined ? 'nothing can be decided' : 'the policy in force goes on';
-    this.#log.error({ bundle, reason: problem, revision }, `the policy bundle cannot be used, ${goesOn}: ${message}`);
+    const goesOn = revision === undefined ? WITHOUT[role] : `the ${role} in force goes on`;
+    this.#log.error({ bundle, reason: problem, revision }, `the ${role} bundle cannot be used, ${goesOn}: ${message}`);
   }
 }

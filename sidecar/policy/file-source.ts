@@ -18,6 +18,8 @@ export interface FileSourceOptions {
   policies: Policies;
   report: BundleReport;
   clock: Clock;
+  /** Whether a process may start without it: then it may come, or be mended, later. */
+  optional?: boolean;
 }
 
 /** A bundle in a file. Whatever way the file is replaced, what is in it takes the place of what was, if it is sound. */
@@ -37,9 +39,9 @@ export class FileSource {
     this.#options = options;
   }
 
-  /** Throws `BundleError` if the bundle cannot be used: a process must not start with it. */
+  /** Throws `BundleError` if the bundle cannot be used: a process must not start with it, unless it is optional. */
   async start(): Promise<void> {
-    const { file, policies, report } = this.#options;
+    const { file, optional, policies, report } = this.#options;
     report.requested();
     // Watched before it is read, so that no change is missed in between.
     this.#watch();
@@ -49,8 +51,11 @@ export class FileSource {
       report.answered({ downloaded: true });
       await policies.activate(bytes);
     } catch (error) {
-      this.#watcher?.close();
-      throw error;
+      if (!optional || !(error instanceof BundleError)) {
+        this.#watcher?.close();
+        throw error;
+      }
+      report.failed(error);
     }
     this.#lookIn(this.#noticed ? 0 : LOOK_EVERY_MS);
   }

@@ -15,6 +15,19 @@ export function observePolicies(registry: Registry, observed: Observed): void {
   observeMemo(registry, observed);
 }
 
+/** Whether there is a policy to compare with. */
+export function observeShadowBundle(registry: Registry, report: BundleReport): void {
+  gauge(registry, 'openclaw_shadow_active', '1 while there is a shadow policy.', () =>
+    report.status.activeRevision === undefined ? 0 : 1,
+  );
+  gauge(
+    registry,
+    'openclaw_shadow_bundle_failing',
+    '1 while the last attempt to load the shadow bundle came to nothing.',
+    () => (report.status.problem ? 1 : 0),
+  );
+}
+
 function observeBundle(registry: Registry, report: BundleReport): void {
   gauge(registry, 'openclaw_policy_active', '1 while there is a policy, 0 before the first.', () =>
     report.status.activeRevision === undefined ? 0 : 1,

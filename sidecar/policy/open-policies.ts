@@ -7,12 +7,14 @@ import type { Log } from '../../runtime/log.ts';
 import { compiled } from '../../runtime/package-root.ts';
 import type { Closers } from '../../runtime/shutdown.ts';
 import { IMPURE } from './builtins/catalogue.ts';
+import { BundleError } from './bundle-error.ts';
 import { BundleReport } from './bundle-report.ts';
 import { FileSource } from './file-source.ts';
 import { KeptBundle } from './kept-bundle.ts';
-import { observePolicies } from './metrics.ts';
+import { observePolicies, observeShadowBundle } from './metrics.ts';
 import { Policies } from './policies.ts';
 import { readPublicKeys } from './signature.ts';
+import type { PolicyStatus } from './status.ts';
 import { UrlSource } from './url-source.ts';
 
 /** The whole of a download. */
@@ -32,43 +34,74 @@ export interface OpenPoliciesOptions {
  * Of a URL that cannot be used there is no policy until it can.
  */
 export async function openPolicies(options: OpenPoliciesOptions): Promise<Policies> {
-  const { clock, closers, config, environment, log, registry } = options;
-  const { POLICY_BUNDLE, POLICY_ENTRYPOINTS, POLICY_IMPURE_BUILTINS, POLICY_TIMEOUT_MS } = environment;
-  const isUrl = /^https?:\/\//i.test(POLICY_BUNDLE);
-  const name = isUrl ? withoutQuery(POLICY_BUNDLE) : POLICY_BUNDLE;
-  const report = new BundleReport({ name, source: isUrl ? 'url' : 'file' }, { clock, log });
+  const { POLICY_BUNDLE, POLICY_BUNDLE_TOKEN } = options.environment;
+  const bundle: BundleAddress = { role: 'policy', address: POLICY_BUNDLE, token: POLICY_BUNDLE_TOKEN };
+  const { memoCounts, policies, report, source } = await prepare(options, bundle);
+  observePolicies(options.registry, { policies, report, memoCounts });
+  await source.start();
+  return policies;
+}
+
+/**
+ * The policies of SHADOW_POLICY_BUNDLE, in the same way, but that nothing waits for them: as long as they cannot be used,
+ * nothing is compared. Undefined where the variable is not set.
+ */
+export async function openShadowPolicies(options: OpenPoliciesOptions): Promise<Policies | undefined> {
+  const { SHADOW_POLICY_BUNDLE: address, SHADOW_POLICY_BUNDLE_TOKEN: token } = options.environment;
+  if (address === undefined) return undefined;
+  const { policies, report, source } = await prepare(options, { role: 'shadow policy', address, token });
+  observeShadowBundle(options.registry, report);
+  source.start().catch((error: Error) => report.failed(new BundleError('missing', error.message)));
+  return policies;
+}
+
+interface BundleAddress {
+  role: PolicyStatus['role'];
+  /** A path or a URL. */
+  address: string;
+  token: string | undefined;
+}
+
+async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
+  const { clock, closers, config, environment, log } = options;
+  const { address, role } = bundle;
+  const isUrl = /^https?:\/\//i.test(address);
+  const name = isUrl ? withoutQuery(address) : address;
+  const report = new BundleReport({ role, name, source: isUrl ? 'url' : 'file' }, { clock, log });
   const memoCounts = { hits: 0, misses: 0 };
   const policies = new Policies({
     config,
-    timeoutMs: POLICY_TIMEOUT_MS,
+    timeoutMs: environment.POLICY_TIMEOUT_MS,
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
-    requirements: { entrypoints: POLICY_ENTRYPOINTS, impureBuiltins: known(POLICY_IMPURE_BUILTINS) },
+    requirements: {
+      entrypoints: environment.POLICY_ENTRYPOINTS,
+      impureBuiltins: known(environment.POLICY_IMPURE_BUILTINS),
+    },
     keys: environment.POLICY_PUBLIC_KEY_FILE ? await readPublicKeys(environment.POLICY_PUBLIC_KEY_FILE) : [],
     memoCounts,
     report,
     log,
   });
-  observePolicies(registry, { policies, report, memoCounts });
-  closers.add('policy', () => policies.close());
+  closers.add(role, () => policies.close());
   const source = isUrl
-    ? urlSource(options, { name, policies, report })
-    : new FileSource({ file: POLICY_BUNDLE, policies, report, clock });
-  closers.add('policy bundle', () => source.stop());
-  await source.start();
-  return policies;
+    ? urlSource(options, bundle, { name, policies, report })
+    : new FileSource({ file: address, policies, report, clock, optional: role === 'shadow policy' });
+  closers.add(`${role} bundle`, () => source.stop());
+  return { policies, report, memoCounts, source };
 }
 
 function urlSource(
-  { environment: { DATA_DIR, POLICY_BUNDLE, POLICY_BUNDLE_TOKEN, POLICY_POLL_MS }, log }: OpenPoliciesOptions,
+  { environment: { DATA_DIR, POLICY_POLL_MS }, log }: OpenPoliciesOptions,
+  { address, token }: BundleAddress,
   parts: { name: string; policies: Policies; report: BundleReport },
 ): UrlSource {
   return new UrlSource({
     ...parts,
-    url: POLICY_BUNDLE,
-    token: POLICY_BUNDLE_TOKEN,
+    url: address,
+    token,
     timeoutMs: DOWNLOAD_TIMEOUT_MS,
     intervalMs: POLICY_POLL_MS,
-    kept: new KeptBundle(DATA_DIR, POLICY_BUNDLE),
+    kept: new KeptBundle(DATA_DIR, address),
     random: Math.random,
     log,
   });

@@ -12,7 +12,7 @@ let policies: Policies | undefined;
 function open() {
   const log = pino({ level: 'silent' });
   const clock = new TestClock();
-  const report = new BundleReport({ name: 'b.tar.gz', source: 'file' }, { clock, log });
+  const report = new BundleReport({ role: 'policy', name: 'b.tar.gz', source: 'file' }, { clock, log });
   const memoCounts = { hits: 0, misses: 0 };
   const config = { tenants: { unknown_tenants: 'deny', tenants: {}, defaults: {} }, models: { models: {} } };
   const threadFile = compiled('sidecar/policy/evaluation-thread.js');

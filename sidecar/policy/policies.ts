@@ -41,6 +41,11 @@ export class Policies {
     throw new NoPolicy(`no policy is active: ${message}`);
   };
 
+  /** The policy in force, if there is one. */
+  get active(): Policy | undefined {
+    return this.#current;
+  }
+
   readonly status = (): PolicyStatus => this.#options.report.status;
 
   /** How many answers are remembered; undefined where none ever is. */
@@ -68,7 +73,8 @@ export class Policies {
     this.#replaced = [...this.#replaced, ...(replaced ? [replaced] : [])].filter(({ awake }) => awake);
     const { metered, revision } = policy;
     report.activated(revision, { kept, size: bytes.length });
-    log.info({ revision, replaced: replaced?.revision, metered: [...metered], kept }, 'policy is active');
+    const { role } = report.status;
+    log.info({ revision, replaced: replaced?.revision, metered: [...metered], kept }, `${role} is active`);
   }
 
   async close(): Promise<void> {

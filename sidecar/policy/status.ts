@@ -2,7 +2,9 @@ import type { BundleProblem } from './bundle-error.ts';
 
 /** What is known of the bundle and the policy that it gave: for `/v1/status`, `/health` and metrics. Times are epoch ms. */
 export interface PolicyStatus {
-  /** What POLICY_BUNDLE names: a path, or a URL without its query, which may hold a secret. */
+  /** What it does: decide, or be compared with the one that does. */
+  role: 'policy' | 'shadow policy';
+  /** What the variable names: a path, or a URL without its query, which may hold a secret. */
   name: string;
   source: 'file' | 'url';
   /** Revision in force; undefined while there is none, and then nothing can be decided. */

@@ -32,6 +32,7 @@ const SHOWN = [
 /** A user, a password and a query may be secrets; the rest says where it is. */
 const ADDRESSES = [
   'POLICY_BUNDLE',
+  'SHADOW_POLICY_BUNDLE',
   'DECISION_LOG_URL',
   'REDIS_URL',
   'REDIS_CLUSTER_URLS',

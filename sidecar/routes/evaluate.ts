@@ -6,6 +6,7 @@ import type { DecisionLog, Logged } from '../decision-log/decision-log.ts';
 import type { DecisionMetrics } from '../metrics.ts';
 import { canonical, InputError } from '../policy/canonical.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Shadow } from '../shadow/shadow.ts';
 import { resolve, type Target, walk } from './data-path.ts';
 import { packageDocument } from './package-document.ts';
 import { Refusal } from './refusal.ts';
@@ -16,6 +17,8 @@ export interface EvaluateDeps {
   metrics: DecisionMetrics;
   /** Undefined: decisions are not logged, and a plain evaluation has no id. */
   decisionLog: DecisionLog | undefined;
+  /** Undefined: no second policy is compared with the one in force. */
+  shadow: Shadow | undefined;
   clock: Clock;
 }
 
@@ -64,7 +67,7 @@ export async function evaluate(deps: EvaluateDeps, question: Question): Promise<
 }
 
 async function metered(
-  { decider, metrics }: EvaluateDeps,
+  { decider, metrics, shadow }: EvaluateDeps,
   target: Extract<Target, { kind: 'metered' }>,
   { idempotencyKey, input, take }: Question,
   logged: Logged | undefined,
@@ -76,6 +79,7 @@ async function metered(
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);
   logged?.metered(request, answer, { result, dryRun: !take });
+  if (take) shadow?.compare(request, answer);
   const { decisionId, policyRevision } = answer;
   return { result, decisionId, policyRevision, answer, known: true };
 }

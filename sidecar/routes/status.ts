@@ -10,6 +10,8 @@ import { reply } from './reply.ts';
 export interface StatusDeps {
   environment: Environment;
   policyStatus: () => PolicyStatus;
+  /** Undefined where there is no shadow policy. */
+  shadowStatus: (() => PolicyStatus) | undefined;
   labels: Labels;
 }
 
@@ -17,11 +19,15 @@ export interface StatusDeps {
  * `/v1/status`: https://www.openpolicyagent.org/docs/rest-api#status-api
  * `/v1/config`: https://www.openpolicyagent.org/docs/rest-api#config-api
  */
-export function statusRoutes({ environment, labels, policyStatus }: StatusDeps): Hono {
+export function statusRoutes({ environment, labels, policyStatus, shadowStatus }: StatusDeps): Hono {
   const app = new Hono();
   app.get('/v1/status', (c) => {
     const status = policyStatus();
-    const result = { labels, bundles: { policy: bundle(status) }, plugins: pluginStates(status) };
+    const bundles = {
+      policy: bundle('policy', status),
+      ...(shadowStatus && { shadow: bundle('shadow', shadowStatus()) }),
+    };
+    const result = { labels, bundles, plugins: pluginStates(status) };
     return reply(c, { result }, { pretty: readOptions(c).pretty });
   });
   app.get('/v1/config', (c) => {
@@ -31,11 +37,11 @@ export function statusRoutes({ environment, labels, policyStatus }: StatusDeps):
 }
 
 /** In the names of OPA's status report: https://www.openpolicyagent.org/docs/management-status#status-service-api */
-function bundle(status: PolicyStatus): object {
-  const { activeRevision, kept, name, problem, size, source } = status;
+function bundle(name: string, status: PolicyStatus): object {
+  const { activeRevision, kept, problem, size, source } = status;
   return {
-    name: 'policy',
-    source: name,
+    name,
+    source: status.name,
     type: source,
     ...(activeRevision !== undefined && { active_revision: activeRevision }),
     ...(kept && { kept: true }),

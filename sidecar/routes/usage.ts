@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
+import type { Clock } from '../../runtime/clock.ts';
 import { wireError } from '../../schemas/errors.ts';
 import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.ts';
-import type { Actual, CounterStore, SettleResult } from '../counters/contract.ts';
+import type { Actual, CounterStore, SettleRequest, SettleResult } from '../counters/contract.ts';
 import type { OwedJournal } from '../decision/owed/journal.ts';
 import { canonical } from '../policy/canonical.ts';
+import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
 import { parseAny, requireExactNumbers } from './json.ts';
 import { Refusal } from './refusal.ts';
@@ -12,6 +14,9 @@ import { Refusal } from './refusal.ts';
 export interface UsageDeps {
   store: CounterStore;
   owed: OwedJournal;
+  /** Undefined: no second policy is compared with the one in force. */
+  shadow: Shadow | undefined;
+  clock: Clock;
   maxBodyBytes: number;
 }
 
@@ -19,7 +24,7 @@ export interface UsageDeps {
  * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
  * The same report again gets the same answer.
  */
-export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
+export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono {
   const app = new Hono();
   app.post('/v1/usage', async (c) => {
     const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
@@ -36,7 +41,7 @@ export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
     const report = parsed.data;
     // The counters do not know of it yet, and will within about a second of their return.
     if (isOwed(owed, report)) return c.json(wireError('internal_error', NOT_CHARGED), 503, { 'Retry-After': '1' });
-    const result = await store.settle({
+    const settle: SettleRequest = {
       decisionId: owed.nameOf(report.decision_id),
       tenantId: report.tenant_id,
       kind: usedNothing(report) ? 'void' : 'settle',
@@ -44,7 +49,10 @@ export function usageRoutes({ maxBodyBytes, owed, store }: UsageDeps): Hono {
       usage: report.usage,
       model: report.model,
       fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
-    });
+    };
+    const result = await store.settle(settle);
+    // Also of a decision that only the shadow policy took an estimate for.
+    if (result.kind !== 'conflict') shadow?.settle(settle, clock.now());
     return c.json(settled(report.decision_id, result));
   });
   return app;

@@ -38,11 +38,14 @@ export function look(state: State, plan: Plan, tenantId: string, now: number): L
 
 export function viewOf(state: State, limit: Limit, tenantId: string, now: number): View {
   checkAmounts(limit);
-  const key = `${KEYS.subject(tenantId, limit)}:${counterField(limit)}`;
+  const key = counterKey(tenantId, limit);
   const counter = standing(state.counters.get(key)?.state, limit, now);
   const room = limit.cost <= capacityOf(counter, limit) - counter.used;
   return { limit, key, counter, granted: room || limit.on_exceed === 'flag', charged: charged(counter, limit) };
 }
+
+export const counterKey = (tenantId: string, limit: Limit): string =>
+  `${KEYS.subject(tenantId, limit)}:${counterField(limit)}`;
 
 /** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
 function checkAmounts(limit: Limit): void {
