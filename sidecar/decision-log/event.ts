@@ -1,4 +1,5 @@
 import type { Answer } from '../decision/answer.ts';
+import { billed } from '../decision/billed.ts';
 import type { LogPolicySource } from './log-policy.ts';
 
 /** One answered decision as it waits to be logged. Text, so that what waits has a known size and nobody changes it. */
@@ -89,6 +90,7 @@ function meteredPart({ answer, dryRun, pkg }: Metered) {
     reason: decision.reason,
     status: decision.status,
     decided_at: new Date(answer.at).toISOString(),
+    billed: billed(answer),
     ...(answer.replayed && { replayed: true }),
     ...(answer.degraded && { degraded: true }),
     ...(dryRun && { dry_run: true }),

@@ -25,5 +25,15 @@ export interface Job {
   input: string | undefined;
 }
 
+/** Jobs that are answered together. */
+export interface Batch {
+  jobs: Job[];
+  /** The thread itself interrupts a job after so many milliseconds, at the earliest after half of them; undefined: never. */
+  sliceMs: number | undefined;
+}
+
 /** `value` is absent where the document is undefined. */
 export type JobResult = { ok: true; value?: unknown } | { ok: false; message: string };
+
+/** What a job came to in the thread; `interrupted`: it had no end within its slice. */
+export type JobOutcome = JobResult | 'interrupted';

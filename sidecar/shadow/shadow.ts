@@ -1,5 +1,5 @@
 import type { Log } from '../../runtime/log.ts';
-import type { CounterStore, SettleRequest, TakeRequest, TakeResult } from '../counters/contract.ts';
+import type { SettleRequest, TakeRequest, TakeResult } from '../counters/contract.ts';
 import type { Answer } from '../decision/answer.ts';
 import type { DecisionRequest } from '../decision/request.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -68,7 +68,12 @@ export class Shadow {
   }
 
   async #compared(policy: Policy, request: DecisionRequest, answer: Answer): Promise<void> {
-    const decider = scratchDecider({ policy, store: this.#countersFor(answer), clock: new SimulatedClock(answer.at) });
+    const decider = scratchDecider({
+      policy,
+      store: this.#scratch.store,
+      clock: new SimulatedClock(answer.at),
+      take: (take) => this.#take(take, answer),
+    });
     // A live replay is not compared, so no shadow need be remembered by its request id.
     const other = await decider.decide({ ...request, requestId: undefined });
     if (other === 'conflict') return;
@@ -79,22 +84,11 @@ export class Shadow {
     if (difference !== 'same') this.#tell(difference, { request, answer, other, given, would });
   }
 
-  /** The scratch counters, which show what the live ones showed as soon as they are taken from. */
-  #countersFor(answer: Answer): Pick<CounterStore, 'partitionOf' | 'peek' | 'settle' | 'take'> {
-    const { store } = this.#scratch;
-    return {
-      partitionOf: () => store.partitionOf(''),
-      peek: (plan, tenantId) => store.peek(plan, tenantId),
-      settle: (report) => store.settle(report),
-      take: (request) => this.#take(request, answer),
-    };
-  }
-
   /** All of it happens at once, so that comparisons under way at the same time are not in each other's way. */
   #take(request: TakeRequest, { at, decisionId, outcome, plan }: Answer): Promise<TakeResult> {
-    const { state, store } = this.#scratch;
+    const { expire, state, store } = this.#scratch;
     this.#clock.set(at);
-    void store.expire(MAX_EXPIRED);
+    expire();
     const tenantId = request.event.tenant_id;
     if (outcome && plan) showLive(state, { plan, outcome, tenantId, at }, request.plan);
     const taken = store.take({ ...request, decisionId });
@@ -127,9 +121,6 @@ export class Shadow {
     );
   }
 }
-
-/** Reservations that are looked at with each take. */
-const MAX_EXPIRED = 4;
 
 interface Compared {
   request: DecisionRequest;

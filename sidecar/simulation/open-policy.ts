@@ -1,0 +1,15 @@
+import type { Config } from '../../runtime/config/files.ts';
+import { compiled } from '../../runtime/package-root.ts';
+import { readBundle } from '../policy/bundle.ts';
+import { Policy } from '../policy/policy.ts';
+
+/** The policy of a bundle file, on this configuration. The caller closes it. Throws `BundleError`. */
+export async function openPolicy(file: string, { config, timeoutMs }: { config: Config; timeoutMs: number }) {
+  const bundle = await readBundle(file);
+  return Policy.open({
+    bundle,
+    config,
+    timeoutMs,
+    threadFile: compiled('sidecar/policy/evaluation-thread.js'),
+  });
+}
