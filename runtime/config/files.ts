@@ -1,36 +1,45 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { z } from 'zod';
+import { type AuthConfig, authSchema } from '../../schemas/config/auth.ts';
+import { type BudgetsConfig, budgetsSchema } from '../../schemas/config/budgets.ts';
 import { type ModelsConfig, modelsSchema } from '../../schemas/config/models.ts';
 import { type TenantsConfig, tenantsSchema } from '../../schemas/config/tenants.ts';
+import { type UsersConfig, usersSchema } from '../../schemas/config/users.ts';
 import { ConfigError } from './config-error.ts';
 import { readYamlFile } from './yaml-file.ts';
 
-/** What the files of `CONFIG_DIR` say. Policies see the same as `data.config`. */
+/** What the files of `CONFIG_DIR` say. */
 export interface Config {
   tenants: TenantsConfig;
   models: ModelsConfig;
+  auth: AuthConfig;
+  users: UsersConfig;
+  budgets: BudgetsConfig;
 }
 
-/** Reads every file of the folder; `models.yaml` may be left out. Throws one `ConfigError` with all problems of all files. */
+/** Reads every file of the folder; all but `tenants.yaml` may be left out. Throws one `ConfigError` with all problems of all files. */
 export function loadConfig(folder: string): Config {
   if (!existsSync(folder)) {
     throw new ConfigError([`${folder}: there is no such folder; CONFIG_DIR must name one that holds tenants.yaml`]);
   }
   const problems: string[] = [];
-  const attempt = <Result>(read: () => Result): Result | undefined => {
+  const read = <Schema extends z.ZodType>(name: string, schema: Schema, isNeeded = false) => {
+    const file = join(folder, name);
+    if (!isNeeded && !existsSync(file)) return schema.parse({});
     try {
-      return read();
+      return readYamlFile(file, schema);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.problems);
       return undefined;
     }
   };
-  const modelsFile = join(folder, 'models.yaml');
-  const tenants = attempt(() => readYamlFile(join(folder, 'tenants.yaml'), tenantsSchema));
-  const models = attempt(() =>
-    existsSync(modelsFile) ? readYamlFile(modelsFile, modelsSchema) : modelsSchema.parse({}),
-  );
-  if (!tenants || !models) throw new ConfigError(problems);
-  return { tenants, models };
+  const tenants = read('tenants.yaml', tenantsSchema, true);
+  const models = read('models.yaml', modelsSchema);
+  const auth = read('auth.yaml', authSchema);
+  const users = read('users.yaml', usersSchema);
+  const budgets = read('budgets.yaml', budgetsSchema);
+  if (!tenants || !models || !auth || !users || !budgets) throw new ConfigError(problems);
+  return { tenants, models, auth: auth.authentication, users, budgets };
 }

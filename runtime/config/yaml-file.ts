@@ -45,9 +45,13 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType): { path: Path; tex
   return issue.keys.map((key) => ({ path: [...issue.path, key], text: `unknown key${right}` }));
 }
 
+/** Names of what must not be in a log, be it wrong. */
+const SECRET = /api_key|secret|password/;
+
 function sentence(issue: z.core.$ZodIssue): string {
-  const given =
-    issue.input === undefined || typeof issue.input === 'object' ? '' : ` (it is ${JSON.stringify(issue.input)})`;
+  const isShown =
+    issue.input !== undefined && typeof issue.input !== 'object' && !SECRET.test(String(issue.path.at(-1)));
+  const given = isShown ? ` (it is ${JSON.stringify(issue.input)})` : '';
   if (issue.code === 'invalid_value')
     return `must be one of ${issue.values.map((v) => JSON.stringify(v)).join(', ')}${given}`;
   if (issue.code === 'invalid_type' && issue.input === undefined) return 'is missing';

@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { ConfigError } from '../../runtime/config/config-error.ts';
 import type { Environment } from '../../runtime/config/environment.ts';
 import type { Config } from '../../runtime/config/files.ts';
+import { policyData } from '../../runtime/config/policy-data.ts';
 import type { Log } from '../../runtime/log.ts';
 import { compiled } from '../../runtime/package-root.ts';
 import type { Closers } from '../../runtime/shutdown.ts';
@@ -70,7 +71,7 @@ async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
   const report = new BundleReport({ role, name, source: isUrl ? 'url' : 'file' }, { clock, log });
   const memoCounts = { hits: 0, misses: 0 };
   const policies = new Policies({
-    config,
+    config: policyData(config),
     timeoutMs: environment.POLICY_TIMEOUT_MS,
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
     requirements: {

@@ -1,4 +1,5 @@
 import type { Config } from '../../runtime/config/files.ts';
+import { policyData } from '../../runtime/config/policy-data.ts';
 import { compiled } from '../../runtime/package-root.ts';
 import { readBundle } from '../policy/bundle.ts';
 import { Policy } from '../policy/policy.ts';
@@ -8,7 +9,7 @@ export async function openPolicy(file: string, { config, timeoutMs }: { config: 
   const bundle = await readBundle(file);
   return Policy.open({
     bundle,
-    config,
+    config: policyData(config),
     timeoutMs,
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
   });
