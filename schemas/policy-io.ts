@@ -133,6 +133,8 @@ export const decisionSchema = z.strictObject({
   status: z.int().min(100).max(599),
   message: z.string(),
   warnings: z.array(z.string()).default([]),
+  /** Ids of the limits whose numbers the texts tell: of those that decided, or, in a warning, were crossed. Else of all. */
+  about: z.array(name).optional(),
   obligations: z
     .strictObject({
       force_model: name.optional(),

@@ -23,4 +23,5 @@ const roomIn = ({ id, on_exceed }: Limit) =>
   }) satisfies Partial<LimitOutcome> as unknown as LimitOutcome;
 
 /** The numbers that its texts ask for are not known. */
-export const withoutNumbers = (decision: Decision): Decision => fillPlaceholders(decision, () => 'unknown');
+export const withoutNumbers = (decision: Decision): Decision =>
+  fillPlaceholders(decision, { text: () => 'unknown', warning: () => 'unknown' });

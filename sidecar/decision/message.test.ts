@@ -60,6 +60,38 @@ test('leaves placeholders that it does not know', () => {
   expect(fillTemplates(saying('{nonsense} {}'), outcome(limit('a')), plan).message).toBe('{nonsense} {}');
 });
 
+describe('a decision about some of its limits', () => {
+  const day = limit('day', { used: 7_600, used_percent: 76, crossed: [75], granted: true });
+  const month = limit('month', { used: 8_000, used_percent: 80 });
+  const bucket = limit('a', { used: 9_999, used_percent: 99, crossed: [90] });
+  const text = '{percent_used}%';
+  const about = (ids?: string[]): Decision => ({
+    ...saying(text),
+    ...(ids && { about: ids }),
+    obligations: { footer: text, notify: [{ to: 'admin', message: text, level: 1 }] },
+  });
+
+  test('tells their numbers, and in a warning those of the one that crossed a threshold', () => {
+    expect(fillTemplates(about(['day', 'month']), outcome(bucket, day, month), plan)).toEqual({
+      ...saying('80%'),
+      warnings: ['76%'],
+      obligations: { footer: '80%', notify: [{ to: 'admin', message: '80%', level: 1 }] },
+    });
+  });
+
+  test('tells those of all, where it names none that is there', () => {
+    for (const ids of [undefined, [], ['elsewhere']]) {
+      const told = fillTemplates(about(ids), outcome(bucket, day, month), plan);
+      expect(told).toMatchObject({ message: '99%', warnings: ['99%'] });
+      expect(told).not.toHaveProperty('about');
+    }
+  });
+
+  test('keeps its placeholders where there is no limit', () => {
+    expect(fillTemplates(about(['day']), outcome(), plan).message).toBe(text);
+  });
+});
+
 describe('the limit that decides', () => {
   test('is the refused one that is short the longest, for ever being the longest', () => {
     const short = limit('a', { granted: false, retry_after_ms: 10 });

@@ -3,27 +3,51 @@ import { windowSeconds } from './window-seconds.ts';
 
 const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time)\}/g;
 
-const PERIODS: Record<number, string> = { 3600: 'hourly', 86400: 'daily', 604800: 'weekly' };
+const PERIODS: Record<number, string> = { 3600: 'hourly', 86400: 'daily', 604800: 'weekly', 2592000: 'monthly' };
 
-/** Fills the placeholders of message, warnings and footer with the exact numbers of the limit that decided. */
+/**
+ * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, and in warnings
+ * of the one that crossed a threshold, among those that the decision is `about`.
+ */
 export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan): Decision {
-  const limit = decisive(outcome);
-  return limit ? fillPlaceholders(decision, (name) => value(name, limit, plan)) : decision;
+  const told = outcome.limits.filter(({ id }) => decision.about?.includes(id));
+  const limits = told.length ? told : outcome.limits;
+  const limit = decisive({ limits });
+  const crossing = decisive({ limits: limits.filter(({ crossed }) => crossed.length > 0) }) ?? limit;
+  return fillPlaceholders(decision, {
+    text: (name) => value(name, limit, plan),
+    warning: (name) => value(name, crossing, plan),
+  });
 }
 
-export function fillPlaceholders(decision: Decision, named: (name: string) => string): Decision {
-  const fill = (text: string) => text.replace(PLACEHOLDER, (_, name: string) => named(name));
-  const { footer } = decision.obligations;
+type Named = (name: string) => string;
+
+/** The words that a decision answers with. What it is `about` has served its purpose. */
+export function fillPlaceholders(
+  { about: _, ...decision }: Decision,
+  named: { text: Named; warning: Named },
+): Decision {
+  const fill = (text: string, value = named.text) => text.replace(PLACEHOLDER, (_, name: string) => value(name));
+  const { footer, notify } = decision.obligations;
   return {
     ...decision,
     message: fill(decision.message),
-    warnings: decision.warnings.map(fill),
-    obligations: { ...decision.obligations, ...(footer !== undefined && { footer: fill(footer) }) },
+    warnings: decision.warnings.map((warning) => fill(warning, named.warning)),
+    obligations: {
+      ...decision.obligations,
+      ...(footer !== undefined && { footer: fill(footer) }),
+      ...(notify && { notify: notify.map((notice) => filledNotice(notice, fill)) }),
+    },
   };
 }
 
+const filledNotice = (notice: Record<string, unknown>, fill: (text: string) => string) =>
+  Object.fromEntries(
+    Object.entries(notice).map(([key, value]) => [key, typeof value === 'string' ? fill(value) : value]),
+  );
+
 /** The refused limit that is short the longest; where none was refused, the one that is used up the most. */
-export function decisive({ limits }: Outcome): LimitOutcome | undefined {
+export function decisive({ limits }: Pick<Outcome, 'limits'>): LimitOutcome | undefined {
   const wait = (limit: LimitOutcome) => limit.retry_after_ms ?? Number.POSITIVE_INFINITY;
   const refused = limits.filter((limit) => !limit.granted);
   if (refused.length) return refused.reduce((most, limit) => (wait(limit) > wait(most) ? limit : most));
@@ -33,7 +57,9 @@ export function decisive({ limits }: Outcome): LimitOutcome | undefined {
   );
 }
 
-function value(name: string, limit: LimitOutcome, plan: Plan): string {
+/** Without any limit there is no number, and the placeholder stays. */
+function value(name: string, limit: LimitOutcome | undefined, plan: Plan): string {
+  if (!limit) return `{${name}}`;
   switch (name) {
     case 'percent_used':
       return String(limit.used_percent);
