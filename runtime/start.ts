@@ -11,7 +11,7 @@ import { serveSidecar } from '../sidecar/serve.ts';
 import { keptAdminToken } from './admin-token.ts';
 import { systemClock } from './clock.ts';
 import { isLoopback } from './config/environment.ts';
-import { loadConfig } from './config/files.ts';
+import { openLiveConfig } from './config/live-config.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { type Process, runMain } from './main.ts';
 import { welcome } from './welcome.ts';
@@ -19,8 +19,8 @@ import { welcome } from './welcome.ts';
 /** `npm start`: sidecar and billing worker in one process, on the embedded stores where no server is named. */
 await runMain(async (process) => {
   const { closers, environment, print } = process;
-  const { ADMIN_TOKEN, CONFIG_DIR, DATA_DIR, HOST } = environment;
-  const config = loadConfig(CONFIG_DIR);
+  const { ADMIN_TOKEN, DATA_DIR, HOST } = environment;
+  const config = openLiveConfig(process);
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const lock = await lockDataDir(DATA_DIR);
   closers.add('lock of DATA_DIR', () => lock.release());
@@ -33,7 +33,8 @@ await runMain(async (process) => {
   // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
   const sidecar = await serveSidecar(process, config, store);
   const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
-  const billing = await serveBilling(process, { config, stream, registry, adminToken });
+  const billing = await serveBilling(process, { config: config.current(), stream, registry, adminToken });
+  config.start();
   print(welcome({ sidecar, billing, adminToken, environment }));
 });
 

@@ -1,4 +1,4 @@
-// Writes `schemas/json/*.schema.json` from the zod schemas, for editors, `opa check` and other languages.
+// Writes `schemas/json/*.json` from the zod schemas, for editors, `opa check` and other languages.
 // `--check` writes nothing and fails if a file is not what its source makes. Needs the compiled `dist/`.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,13 +6,16 @@ import { z } from 'zod';
 import { modelsSchema } from '../dist/schemas/config/models.js';
 import { tenantsSchema } from '../dist/schemas/config/tenants.js';
 import { decisionRecordSchema } from '../dist/schemas/decision-record.js';
+import { policyConfigSchema, policyInputSchema } from '../dist/schemas/policy-input.js';
 import { decisionSchema, planSchema } from '../dist/schemas/policy-io.js';
 import { usageEventSchema } from '../dist/schemas/usage-event.js';
 import { usageReportSchema } from '../dist/schemas/usage-report.js';
 
 const SCHEMAS = {
+  config: policyConfigSchema,
   decision: decisionSchema,
   'decision-record': decisionRecordSchema,
+  input: policyInputSchema,
   models: modelsSchema,
   plan: planSchema,
   tenants: tenantsSchema,
@@ -26,10 +29,10 @@ const stale = [];
 
 mkdirSync(folder, { recursive: true });
 for (const [name, schema] of Object.entries(SCHEMAS)) {
-  const file = `${folder}${name}.schema.json`;
+  const file = `${folder}${name}.json`;
   const text = `${JSON.stringify(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), null, 2)}\n`;
   if (!check) writeFileSync(file, text);
-  else if (read(file) !== text) stale.push(`schemas/json/${name}.schema.json`);
+  else if (read(file) !== text) stale.push(`schemas/json/${name}.json`);
 }
 if (stale.length) {
   console.error(`not what their sources make: ${stale.join(', ')}\n  run: npm run schemas`);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pinnedVersion } from './bring-opa.mjs';
 import { run } from './lib/run.mjs';
+import { complaint } from './policy/complaint.mjs';
 import { decompress, packTar, unpackTar } from './policy-archive.mjs';
 import { readSources, revisionOf } from './policy-sources.mjs';
 
@@ -53,8 +54,8 @@ export async function compile(opa, sources, capabilities) {
     const output = join(scratch, 'bundle.tar.gz');
     const allowed = capabilities ? ['--capabilities', capabilities] : [];
     const args = ['build', '--target', 'wasm', '--prune-unused', ...allowed, '--output', output, '--bundle', '.'];
-    const { ok, problem, stderr } = await run(opa, args, { cwd: root, env: plainEnvironment() });
-    if (!ok) throw new Error(stderr.trim() || problem);
+    const [problem] = complaint(await run(opa, args, { cwd: root, env: plainEnvironment() }));
+    if (problem) throw new Error(problem);
     return await unpackTar(await decompress(await readFile(output)));
   } finally {
     await rm(scratch, { recursive: true, force: true });

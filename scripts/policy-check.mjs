@@ -1,17 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bringOpa } from './bring-opa.mjs';
-import { isMain, toStderr } from './lib/main.mjs';
-import { cacheDir, projectRoot } from './lib/root.mjs';
-import { run } from './lib/run.mjs';
+import { isClean, isFormatted, isStrict, isTested } from './policy/folder-checks.mjs';
 import { makeBundle, readBundle } from './policy-bundle.mjs';
 import { makeCapabilities } from './policy-capabilities.mjs';
-import { BUNDLES, CAPABILITIES } from './policy-folders.mjs';
+import { BUNDLES, CAPABILITIES, SCHEMAS } from './policy-folders.mjs';
 
 /**
  * @typedef {object} Place
  * @property {string} opa
  * @property {string} root the project's folder
+ * @property {string} [regal] without it, Regal is not run
  *
  * @typedef {(place: Place) => Promise<string[]>} Check gives what is wrong, each with the command that mends it
  */
@@ -24,7 +22,7 @@ const REBUILD = 'mend it with: npm run policy:build';
  */
 export async function checkPolicies(place) {
   const problems = [];
-  for (const check of [capabilitiesAreCurrent, sourcesAreStrict, sourcesAreFormatted, testsPass, bundlesAreCurrent]) {
+  for (const check of [capabilitiesAreCurrent, foldersAreSound, shippedIsTestedAndClean, bundlesAreCurrent]) {
     problems.push(...(await check(place)));
   }
   return problems;
@@ -38,40 +36,29 @@ async function capabilitiesAreCurrent({ opa, root }) {
 }
 
 /** @type {Check} */
-async function sourcesAreStrict({ opa, root }) {
-  const args = ['check', '--strict', '--capabilities', CAPABILITIES, '--bundle'];
-  return eachFolder(async (sources) => complaint(await run(opa, [...args, sources], { cwd: root })));
-}
-
-/** @type {Check} */
-async function sourcesAreFormatted({ opa, root }) {
-  return eachFolder(async (sources) => {
-    const { ok, stdout, problem } = await run(opa, ['fmt', '--diff', '--fail', sources], { cwd: root });
-    const mend = `mend it with: "$(node scripts/bring-opa.mjs)" fmt --write ${sources}`;
-    return ok ? [] : [`${sources} is not formatted; ${mend}\n${stdout.trim() || problem}`];
-  });
+async function foldersAreSound(place) {
+  const folders = BUNDLES.map(({ sources }) => checked(place, sources));
+  const strict = await Promise.all(folders.map(isStrict));
+  const formatted = await Promise.all(folders.map(isFormatted));
+  return [...strict, ...formatted].flat();
 }
 
 /**
- * The fixtures have no tests in Rego: tests of the sidecar run them.
+ * The fixtures have no tests in Rego: tests of the sidecar run them. And they do on purpose what Regal objects to.
  * @type {Check}
  */
-async function testsPass({ opa, root }) {
+async function shippedIsTestedAndClean(place) {
   const [{ sources } = { sources: '' }] = BUNDLES;
-  const options = { cwd: join(root, sources) };
-  const failed = complaint(await run(opa, ['test', '--bundle', '.'], options));
-  if (failed.length) return failed;
-  const { stdout } = await run(opa, ['test', '--bundle', '.', '--coverage', '--format', 'json'], options);
-  return uncovered(JSON.parse(stdout)).map((line) => `no test runs ${sources}/${line}; write one beside it`);
+  const shipped = checked(place, sources);
+  return [...(await isTested(shipped)), ...(await isClean(shipped, place.regal))];
 }
 
-/** @param {{ files: Record<string, { not_covered?: { start: { row: number } }[] }> }} report */
-function uncovered({ files }) {
-  const lines = Object.entries(files).flatMap(([file, { not_covered = [] }]) =>
-    not_covered.map(({ start }) => `${file}:${start.row}`),
-  );
-  return [...new Set(lines)];
-}
+/**
+ * @param {Place} place
+ * @param {string} sources
+ * @returns {import('./policy/folder-checks.mjs').Checked}
+ */
+const checked = ({ opa, root }, sources) => ({ opa, cwd: root, sources, capabilities: CAPABILITIES, schemas: SCHEMAS });
 
 /** @type {Check} */
 async function bundlesAreCurrent({ opa, root }) {
@@ -85,27 +72,4 @@ async function bundlesAreCurrent({ opa, root }) {
     }),
   );
   return problems.flat();
-}
-
-/** @param {(sources: string) => Promise<string[]>} check */
-async function eachFolder(check) {
-  return (await Promise.all(BUNDLES.map(({ sources }) => check(sources)))).flat();
-}
-
-/** @param {import('./lib/run.mjs').Outcome} outcome */
-const complaint = ({ ok, problem, stderr, stdout }) => (ok ? [] : [stderr.trim() || stdout.trim() || problem]);
-
-async function main() {
-  const opa = await bringOpa({ cacheDir, log: toStderr });
-  const problems = await checkPolicies({ opa, root: projectRoot });
-  for (const problem of problems) toStderr(`policies: ${problem}`);
-  if (problems.length) process.exitCode = 1;
-  else toStderr('policies: strict, formatted, tested on every line; capabilities and bundles are current');
-}
-
-if (isMain(import.meta.url)) {
-  await main().catch((error) => {
-    toStderr(error.message);
-    process.exitCode = 1;
-  });
 }

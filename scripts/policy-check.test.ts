@@ -33,7 +33,7 @@ beforeAll(async () => {
 /** Each test changes a copy of the project's own policies. */
 beforeEach(async () => {
   root = await tempDir('policies');
-  for (const folder of ['policies', 'test/policies']) {
+  for (const folder of ['policies', 'test/policies', 'schemas/json']) {
     await cp(join(packageRoot, folder), at(folder), { recursive: true, filter: (path) => !path.endsWith('.ts') });
   }
 });
@@ -86,13 +86,22 @@ describe('says what is wrong, and what mends it', () => {
       text.replace('allow := false', 'allow  :=  false'),
     );
     expect(await check()).toContainEqual(
-      expect.stringMatching(/^test\/policies\/plain is not formatted; .* fmt --write test\/policies\/plain\n/),
+      expect.stringMatching(/^test\/policies\/plain is not formatted; .* npm run policy fmt test\/policies\/plain\n/),
     );
   });
 
   test('a name that is not used', async () => {
     await add('unused if {\n\tleft := 1\n\ttrue\n}');
     expect(await check()).toContainEqual(expect.stringContaining('assigned var left unused'));
+  });
+
+  test.each(['input.tenant', 'data.config.tenant', 'input.outcome.grantd'])('a typing error: %s', async (typo) => {
+    await add(`typo := ${typo}`);
+    const lines = (await readFile(at(RATE_LIMIT), 'utf8')).split('\n');
+    const line = lines.findIndex((text) => text.startsWith('typo := ')) + 1;
+    expect(await check()).toContainEqual(
+      expect.stringContaining(`${RATE_LIMIT}:${line}: rego_type_error: undefined ref: ${typo}`),
+    );
   });
 
   test('a test that fails', async () => {

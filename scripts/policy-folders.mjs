@@ -13,3 +13,6 @@ export const BUNDLES = [
 
 /** What a policy may call: see policy-capabilities.mjs. */
 export const CAPABILITIES = 'policies/capabilities.json';
+
+/** What `opa check` knows of input, configuration, plan and decision: see json-schemas.mjs. */
+export const SCHEMAS = 'schemas/json';

@@ -3,13 +3,15 @@ import { HTTPException } from 'hono/http-exception';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
+import type { ConfigStatus } from '../runtime/config/live-config.ts';
 import type { Log } from '../runtime/log.ts';
 import { errorText, wireError } from '../schemas/errors.ts';
 import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
 import type { OwedJournal } from './decision/owed/journal.ts';
 import type { DecisionLog } from './decision-log/decision-log.ts';
-import { requireServiceToken } from './identity/service-token.ts';
+import { authenticate, serviceOnly } from './identity/authenticate.ts';
+import type { Identities } from './identity/identities.ts';
 import type { DecisionMetrics } from './metrics.ts';
 import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
@@ -41,6 +43,8 @@ export interface AppDeps {
   metrics: DecisionMetrics;
   registry: Registry;
   environment: Environment;
+  identities: Identities;
+  configStatus: () => ConfigStatus;
   labels: Labels;
   clock: Clock;
   log: Log;
@@ -54,8 +58,9 @@ export function createApp(deps: AppDeps): Hono {
   app.notFound(notFound);
   app.use(httpMetrics(deps.registry, deps.clock), commonToAllPaths);
   app.route('/', healthRoutes(deps));
-  const authenticated = requireServiceToken(environment.OPA_TOKEN);
+  const authenticated = authenticate(deps.identities);
   for (const path of ['/', '/v0/*', '/v1/*']) app.use(path, authenticated);
+  for (const path of ['/v1/status', '/v1/config']) app.use(path, serviceOnly);
   const data = {
     ...deps,
     maxBodyBytes: environment.MAX_BODY_BYTES,

@@ -1,11 +1,11 @@
 import { ConfigError } from '../runtime/config/config-error.ts';
-import { loadConfig } from '../runtime/config/files.ts';
+import { openLiveConfig } from '../runtime/config/live-config.ts';
 import { runMain } from '../runtime/main.ts';
 import { openSharedCounters } from './counters/open.ts';
 import { serveSidecar } from './serve.ts';
 
 await runMain(async (process) => {
-  const config = loadConfig(process.environment.CONFIG_DIR);
+  const config = openLiveConfig(process);
   const store = await openSharedCounters(process);
   if (!store) {
     throw new ConfigError([
@@ -15,4 +15,5 @@ await runMain(async (process) => {
   }
   process.closers.add('counters', () => store.close());
   await serveSidecar(process, config, store);
+  config.start();
 });

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
+import type { ConfigStatus } from '../runtime/config/live-config.ts';
 import type { Answer } from './decision/answer.ts';
 import type { Conflict } from './decision/decide.ts';
 
@@ -78,6 +79,24 @@ export function observeOwed(registry: Registry, owed: { pending: number; setAsid
 export function observeRecordsFull(registry: Registry, alarm: { denied: number }): void {
   const help = 'Denials because MAX_DECISION_RECORDS grants are remembered.';
   totalOf(registry, 'openclaw_records_full_total', help, () => alarm.denied);
+}
+
+/** Whether the configuration in use is what the files say. */
+export function observeConfig(registry: Registry, status: () => ConfigStatus): void {
+  new Gauge({
+    name: 'openclaw_config_failing',
+    help: '1 while the configuration files cannot be used; the configuration of before is in use.',
+    registers: [registry],
+    collect() {
+      this.set(status().problems.length ? 1 : 0);
+    },
+  });
+  totalOf(
+    registry,
+    'openclaw_config_reloads_total',
+    'Changed configurations that came into use.',
+    () => status().reloads,
+  );
 }
 
 /** A counter that is kept elsewhere. */

@@ -1,12 +1,12 @@
 import { systemClock } from '../runtime/clock.ts';
-import type { Config } from '../runtime/config/files.ts';
+import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import type { Process } from '../runtime/main.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { createSidecar } from './sidecar.ts';
 
 /** Loads the policy and serves the sidecar. Resolves with its address. */
-export async function serveSidecar(process: Process, config: Config, store: CounterStore): Promise<string> {
+export async function serveSidecar(process: Process, config: LiveConfig, store: CounterStore): Promise<string> {
   const { closers, environment, log } = process;
   const app = await createSidecar({ ...process, config, store, clock: systemClock });
   const listening = await listen(app, { host: environment.HOST, port: environment.PORT, variable: 'PORT' });

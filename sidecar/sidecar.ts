@@ -3,7 +3,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { v4 as uuidv4 } from 'uuid';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
-import type { Config } from '../runtime/config/files.ts';
+import type { LiveConfig } from '../runtime/config/live-config.ts';
+import { policyData } from '../runtime/config/policy-data.ts';
 import type { Log } from '../runtime/log.ts';
 import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
@@ -18,7 +19,8 @@ import { RecordsFullAlarm } from './decision/records-full.ts';
 import { Revocations } from './decision/revocations.ts';
 import { observeDecisionLog } from './decision-log/metrics.ts';
 import { openDecisionLog } from './decision-log/open.ts';
-import { DecisionMetrics, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
+import { Identities } from './identity/identities.ts';
+import { DecisionMetrics, observeConfig, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
 import { openPolicies, openShadowPolicies } from './policy/open-policies.ts';
 import type { Policies } from './policy/policies.ts';
 import { ShadowCounts } from './shadow/counts.ts';
@@ -27,7 +29,7 @@ import { SomeLines } from './shadow/some-lines.ts';
 
 export interface SidecarDeps {
   environment: Environment;
-  config: Config;
+  config: LiveConfig;
   store: CounterStore;
   clock: Clock;
   log: Log;
@@ -37,9 +39,15 @@ export interface SidecarDeps {
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
 export async function createSidecar({ clock, closers, config, environment, log, store }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
-  const shared = { environment, config, clock, log, closers, registry };
+  const shared = { environment, config: config.current(), clock, log, closers, registry };
   const policies = await openPolicies(shared);
   const shadowPolicies = await openShadowPolicies(shared);
+  const identities = new Identities({ tokens: environment.OPA_TOKEN }, config.current());
+  config.onChange(async (changed) => {
+    await policies.reconfigure(policyData(changed));
+    await shadowPolicies?.reconfigure(policyData(changed));
+    identities.use(changed);
+  });
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
   const denials = new Denials({ store, clock, log });
@@ -51,6 +59,7 @@ export async function createSidecar({ clock, closers, config, environment, log, 
   const owed = await openOwed({ clock, closers, environment, log, store });
   const recordsFull = new RecordsFullAlarm(clock, log);
   collectDefaultMetrics({ register: registry });
+  observeConfig(registry, config.status);
   observeDenials(registry, denials);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
@@ -71,6 +80,8 @@ export async function createSidecar({ clock, closers, config, environment, log, 
     metrics: new DecisionMetrics(registry, clock),
     registry,
     environment,
+    identities,
+    configStatus: config.status,
     labels,
     clock,
     log,

@@ -37,6 +37,7 @@ export type EventSubject = Pick<
   | 'department_id'
   | 'agent_id'
   | 'channel'
+  | 'credential_id'
   | 'provider'
   | 'model'
   | 'policy_revision'

@@ -18,6 +18,7 @@ const log = pino({ level: 'error' }, { write: (line: string) => void said.push(l
 
 /** Keeps what it is given, once it is let go. */
 class HeldSink implements Sink {
+  readonly status = { lost: undefined };
   readonly events: DecisionEvent[] = [];
   release: () => void = () => {};
   held: Promise<void> = Promise.resolve();

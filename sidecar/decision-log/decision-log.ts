@@ -8,7 +8,7 @@ import type { DecisionRequest } from '../decision/request.ts';
 import type { DecisionLogCounts } from './counts.ts';
 import type { Entry } from './event.ts';
 import { hasLogPolicy, type LogPolicy } from './log-policy.ts';
-import type { Sink } from './sink.ts';
+import type { Sink, SinkStatus } from './sink.ts';
 
 /** What waits in memory: so many decisions, as in OPA, and so many characters of input and result. */
 const MAX_EVENTS = 10_000;
@@ -64,6 +64,15 @@ export class DecisionLog {
   /** How many wait in this process: what a kill would lose. */
   get queued(): number {
     return this.#queue.length + this.#inHand;
+  }
+
+  /** What is wrong with any of its sinks now. */
+  get status(): SinkStatus {
+    const of = this.#options.sinks.map(({ status }) => status);
+    return {
+      lost: of.find(({ lost }) => lost !== undefined)?.lost,
+      upload: of.find(({ upload }) => upload !== undefined)?.upload,
+    };
   }
 
   begin(begin: Begin): Logged {

@@ -4,7 +4,7 @@ import { ConfigError } from '../../runtime/config/config-error.ts';
 import { DataDirInUse, type DataDirLock, lockDataDir } from '../../runtime/data-dir-lock.ts';
 import { writeAll } from '../counters/embedded/journal.ts';
 import type { DecisionLogCounts } from './counts.ts';
-import type { Line, Sink } from './sink.ts';
+import type { Line, Sink, SinkStatus } from './sink.ts';
 
 export interface FileSinkOptions {
   /** Of this process alone. */
@@ -29,6 +29,7 @@ export class FileSink implements Sink {
   readonly #lock: DataDirLock;
   #file: FileHandle | undefined;
   #bytes = 0;
+  #lost: string | undefined;
 
   /** Throws `ConfigError` if another process writes there, or nothing can be written. */
   static async open(options: FileSinkOptions): Promise<FileSink> {
@@ -52,6 +53,10 @@ export class FileSink implements Sink {
     this.#lock = lock;
   }
 
+  get status(): SinkStatus {
+    return { lost: this.#lost };
+  }
+
   async write(lines: readonly Line[]): Promise<void> {
     let written = 0;
     try {
@@ -60,7 +65,9 @@ export class FileSink implements Sink {
         await this.#append(chunk.bytes);
         written += chunk.events;
       }
+      this.#lost = undefined;
     } catch (error) {
+      this.#lost = `decisions cannot be written to their file: ${(error as Error).message}`;
       this.#options.counts.drop('file_failed', lines.length - written);
       this.#options.complain(error);
     }

@@ -1,4 +1,4 @@
-import type { Line, Sink } from './sink.ts';
+import type { Line, Sink, SinkStatus } from './sink.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
 import { Uploader, type UploaderOptions } from './uploader.ts';
 
@@ -30,6 +30,10 @@ export class HttpSink implements Sink {
 
   get spooled(): { events: number; bytes: number } {
     return this.#spool;
+  }
+
+  get status(): SinkStatus {
+    return { lost: this.#spool.lost, upload: this.#uploader.problem };
   }
 
   async write(lines: readonly Line[]): Promise<void> {

@@ -30,6 +30,7 @@ export class Spool {
   readonly #fullSaid: Rarely;
   #segments: Segment[] = [];
   #current: Segment | undefined;
+  #lost: string | undefined;
 
   /** Throws `ConfigError` if nothing can be written there. */
   static async open(options: SpoolOptions): Promise<Spool> {
@@ -62,9 +63,15 @@ export class Spool {
     return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Why the last events that came were not kept, or older ones for them; undefined: nothing is lost. */
+  get lost(): string | undefined {
+    return this.#lost;
+  }
+
   /** One call at a time. With the kernel when it resolves. Does not throw: what cannot be written is counted. */
   async append(events: readonly string[]): Promise<void> {
     const line = Buffer.from(events.map(recordLine).join(''));
+    this.#lost = undefined;
     if (!(await this.#makeRoom(line.length))) return this.#options.counts.drop('spool_full', events.length);
     await this.#sealFull();
     // From here to the append nothing is waited for: an upload could begin with the file.
@@ -79,6 +86,7 @@ export class Spool {
       segment.bytes -= line.length;
       if (segment === this.#current) this.#current = undefined;
       await seal(segment).catch(() => {});
+      this.#lost = `the spool of decision logs cannot be written: ${(error as Error).message}`;
       if (this.#failureSaid.due())
         this.#options.log.error({ err: error }, 'the spool of decision logs cannot be written');
       this.#options.counts.drop('spool_failed', events.length);
@@ -211,7 +219,8 @@ export class Spool {
   async #makeRoom(bytes: number): Promise<boolean> {
     const { counts, log, maxBytes } = this.#options;
     while (this.bytes + bytes > maxBytes) {
-      if (this.#fullSaid.due()) log.error(`the spool of decision logs is full (${maxBytes} bytes): the oldest go`);
+      this.#lost = `the spool of decision logs is full (${maxBytes} bytes): the oldest go`;
+      if (this.#fullSaid.due()) log.error(this.#lost);
       const oldest = this.#segments.find(({ busy }) => !busy);
       if (!oldest) return false;
       if (oldest === this.#current) this.#current = undefined;

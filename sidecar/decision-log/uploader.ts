@@ -3,6 +3,7 @@ import type { Log } from '../../runtime/log.ts';
 import { Rarely } from '../decision/rarely.ts';
 import { type Batch, batches } from './batches.ts';
 import type { DecisionLogCounts } from './counts.ts';
+import type { SinkStatus } from './sink.ts';
 import type { Spool } from './spool.ts';
 import type { Segment } from './spool-segment.ts';
 
@@ -47,6 +48,7 @@ export class Uploader {
   #stopping = false;
   #running: Promise<void> | undefined;
   #failures = 0;
+  #problem: number | string | undefined;
   #wake: () => void = () => {};
 
   constructor(options: UploaderOptions) {
@@ -54,6 +56,15 @@ export class Uploader {
     this.#target = new URL(options.url);
     this.#target.pathname = `${this.#target.pathname.replace(/\/+$/, '')}/logs`;
     this.#said = new Rarely(options.clock);
+  }
+
+  /** Why the last upload came to nothing, in OPA's words; undefined: it did not. */
+  get problem(): SinkStatus['upload'] {
+    const problem = this.#problem;
+    if (problem === undefined) return undefined;
+    return typeof problem === 'number'
+      ? { message: `log upload failed, server replied with HTTP ${problem}`, httpStatus: problem }
+      : { message: `log upload failed: ${problem}`, httpStatus: undefined };
   }
 
   start(): void {
@@ -109,6 +120,7 @@ export class Uploader {
   async #accepted(segment: Segment, batch: Batch): Promise<boolean> {
     const { counts, log, spool } = this.#options;
     const problem = await this.#post(batch.body);
+    this.#problem = problem;
     if (problem === undefined) {
       segment.events -= batch.events.length;
       counts.uploaded += batch.events.length;

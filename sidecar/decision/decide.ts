@@ -49,18 +49,18 @@ export class Decider {
     this.#deps = deps;
   }
 
-  /** Takes, and leaves a usage event. */
-  decide(request: DecisionRequest): Promise<Answer | Conflict> {
-    return this.#run(request, false);
+  /** Takes, and leaves a usage event. Of the policy in force, or that which the caller's answer is of already. */
+  decide(request: DecisionRequest, policy?: Policy): Promise<Answer | Conflict> {
+    return this.#run(request, false, policy);
   }
 
   /** What `decide` would answer now. Takes nothing, leaves no event. */
-  async preview(request: DecisionRequest): Promise<Answer> {
-    return (await this.#run(request, true)) as Answer;
+  async preview(request: DecisionRequest, policy?: Policy): Promise<Answer> {
+    return (await this.#run(request, true, policy)) as Answer;
   }
 
-  async #run(request: DecisionRequest, dryRun: boolean): Promise<Answer | Conflict> {
-    const policy = this.#deps.policy();
+  async #run(request: DecisionRequest, dryRun: boolean, given: Policy | undefined): Promise<Answer | Conflict> {
+    const policy = given ?? this.#deps.policy();
     const step = new Step(this.#deps, policy, request, dryRun);
     try {
       const plan = await policy.plan(request.pkg, request.input);

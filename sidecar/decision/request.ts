@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventSubject } from '../counters/contract.ts';
+import { type Identity, SERVICE } from '../identity/identity.ts';
 import { canonical, InputError } from '../policy/canonical.ts';
 
 /** A request to a metered package, read from the caller's input. */
@@ -37,13 +38,22 @@ const HIDDEN = new Set(['request_id', 'run_id', 'identity', 'outcome']);
 /** The request names no tenant, and nobody is charged for what nobody asked for. */
 export class MissingTenant extends InputError {}
 
-/** Throws `InputError` for input that is not an object, or whose names are not text of a sensible length. */
-export function readRequest(pkg: string, input: unknown, idempotencyKey: string | undefined): DecisionRequest {
+/**
+ * `identity`: a policy sees its `type` as `input.identity` unless it is the service's own.
+ * Throws `InputError` for input that is not an object, or whose names are not text of a sensible length.
+ */
+export function readRequest(
+  pkg: string,
+  input: unknown,
+  idempotencyKey: string | undefined,
+  { credentialId, type }: Identity = SERVICE,
+): DecisionRequest {
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
   }
   const fields = input as Record<string, unknown>;
-  const text = canonical(Object.fromEntries(Object.entries(fields).filter(([key]) => !HIDDEN.has(key))));
+  const seen = Object.entries(fields).filter(([key]) => !HIDDEN.has(key));
+  const text = canonical(Object.fromEntries(type === 'service' ? seen : [...seen, ['identity', { type }]]));
   const tenantId = nameOf(fields, 'tenant_id');
   if (tenantId === undefined) {
     throw new MissingTenant(
@@ -65,6 +75,7 @@ export function readRequest(pkg: string, input: unknown, idempotencyKey: string 
     subject: {
       tenant_id: tenantId,
       ...names,
+      ...(credentialId !== undefined && { credential_id: credentialId }),
       ...(requestId !== undefined && { request_id: requestId }),
     },
   };

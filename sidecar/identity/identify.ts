@@ -9,8 +9,8 @@ export interface Shown {
   authorization: string | undefined;
   /** The header `X-API-Key`. */
   apiKey: string | undefined;
-  /** The value of a header of this name, and whether it came more than once. */
-  header(name: string): string | undefined;
+  /** Every value of a header, in the order in which they came: Node joins or drops those of a header that comes twice. */
+  values(name: string): string[];
   /** The address at the other end of the connection. */
   address: string | undefined;
 }
@@ -28,7 +28,7 @@ export interface IdentifyDeps {
 
 const digest = (token: string) => createHash('sha256').update(token).digest();
 
-const BEARER = /^Bearer +(\S+)$/i;
+const BEARER = /^Bearer (.+)$/;
 
 /** Who is calling, by what it shows. Undefined: it shows what is nobody's, or nothing where something must be shown. */
 export function identifier(deps: IdentifyDeps): (shown: Shown) => Identity | undefined | Promise<Identity | undefined> {

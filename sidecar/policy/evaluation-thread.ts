@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type LoadedPolicy, loadPolicySync } from '@open-policy-agent/opa-wasm';
+import * as opaWasm from '@open-policy-agent/opa-wasm';
 import { systemClock } from '../../runtime/clock.ts';
 import { createBuiltins } from './builtins/builtins.ts';
-import type { Batch, Job, JobOutcome, Ready, ThreadData } from './protocol.ts';
+import { type Batch, DONE, type Job, type JobOutcome, LOADING, type Ready, type ThreadData } from './protocol.ts';
 import { TimeLimit } from './time-limit.ts';
 
 /**
@@ -13,10 +13,14 @@ const port = parentPort;
 if (!port) throw new Error('evaluation-thread runs as a worker thread only');
 
 const { wasm, data, memoryPages, progress } = workerData as ThreadData;
-const done = new Int32Array(progress);
+const seen = new Int32Array(progress);
 const builtins = createBuiltins(systemClock);
 const limit = new TimeLimit();
 
+/** Its types name what its module has in the default export alone. */
+const { loadPolicySync } = (opaWasm as unknown as { default: typeof opaWasm }).default;
+
+type LoadedPolicy = opaWasm.LoadedPolicy;
 type Module = Parameters<typeof loadPolicySync>[0] & object;
 
 /** TypeScript knows WebAssembly only together with a browser. */
@@ -58,13 +62,20 @@ async function compile(): Promise<Module> {
 
 /** A new instance of the module that is compiled: 0.3 ms with small data, measured. */
 function load(): LoadedPolicy {
-  const loaded = loadPolicySync(module, { initial: 5, maximum: memoryPages }, builtins.functions);
-  loaded.setData(encode(data));
-  return loaded;
+  Atomics.store(seen, LOADING, 1);
+  try {
+    const loaded = loadPolicySync(module, { initial: 5, maximum: memoryPages }, builtins.functions);
+    loaded.setData(encode(data));
+    return loaded;
+  } finally {
+    Atomics.store(seen, LOADING, 0);
+  }
 }
 
-function run({ jobs, sliceMs }: Batch): JobOutcome[] {
+function run({ jobs, slice }: Batch): JobOutcome[] {
   const outcomes: JobOutcome[] = [];
+  // Of the job that is next.
+  let tries = 0;
   while (outcomes.length < jobs.length) {
     try {
       // After a trap or an interruption the instance's memory cannot be trusted. Outside of the slice: data may be large.
@@ -73,10 +84,16 @@ function run({ jobs, sliceMs }: Batch): JobOutcome[] {
       conclude(outcomes, { ok: false, message: message(error) });
       continue;
     }
-    if (sliceMs === undefined) evaluateSome(jobs, outcomes);
-    else if (!limit.completes(() => evaluateSome(jobs, outcomes, sliceMs / 2), sliceMs)) {
+    const next = outcomes.length;
+    const some = tries > 0 ? jobs.slice(0, next + 1) : jobs;
+    if (!slice) evaluateSome(jobs, outcomes);
+    else if (limit.completes(() => evaluateSome(some, outcomes, slice.ms / 2), slice.ms)) tries = 0;
+    else {
       policy = undefined;
-      if (outcomes.length < jobs.length) conclude(outcomes, 'interrupted');
+      tries = outcomes.length === next ? tries + 1 : 1;
+      if (tries < slice.tries || outcomes.length === jobs.length) continue;
+      conclude(outcomes, 'interrupted');
+      tries = 0;
     }
   }
   return outcomes;
@@ -93,7 +110,7 @@ function evaluateSome(jobs: Job[], outcomes: JobOutcome[], beginMs = Number.POSI
 
 function conclude(outcomes: JobOutcome[], outcome: JobOutcome): void {
   outcomes.push(outcome);
-  Atomics.add(done, 0, 1);
+  Atomics.add(seen, DONE, 1);
 }
 
 function evaluate(instance: LoadedPolicy, job: Job): JobOutcome {

@@ -24,11 +24,16 @@ export class Policies {
   #current: Policy | undefined;
   /** Those that had a thread when they were last looked at. */
   #replaced: Policy[] = [];
+  #bytes: Buffer | undefined;
   #digest: string | undefined;
+  #config: object;
+  /** Ends when the last change has. */
+  #changing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: PoliciesOptions) {
     this.#options = options;
+    this.#config = options.config;
   }
 
   /**
@@ -59,22 +64,54 @@ export class Policies {
   }
 
   /**
-   * Puts the policy of this bundle in force, or throws `BundleError` and leaves everything as it was. One at a time, but
-   * for a `kept` one, which never takes the place of another.
+   * Puts the policy of this bundle in force, or throws `BundleError` and leaves everything as it was. A `kept` one never takes
+   * the place of another.
    */
-  async activate(bytes: Buffer, { kept = false } = {}): Promise<void> {
+  activate(bytes: Buffer, { kept = false } = {}): Promise<void> {
+    return this.#inTurn(() => this.#activate(bytes, kept));
+  }
+
+  /** Puts the policy in force on another configuration, or throws `BundleError` and leaves everything as it was. */
+  reconfigure(config: object): Promise<void> {
+    return this.#inTurn(async () => {
+      const policy = this.#bytes && (await this.#open(this.#bytes, config));
+      this.#config = config;
+      if (policy) await this.#replace(policy);
+    });
+  }
+
+  async #activate(bytes: Buffer, kept: boolean): Promise<void> {
     const { log, report } = this.#options;
-    const policy = await this.#open(bytes, report.status.name);
-    if (this.#closed || (kept && this.#current)) return policy.close();
+    const policy = await this.#open(bytes, this.#config);
     const replaced = this.#current;
-    this.#current = policy;
+    if (kept && replaced) return policy.close();
+    if (!(await this.#replace(policy))) return undefined;
+    this.#bytes = bytes;
     this.#digest = digestOf(bytes);
-    replaced?.retire();
-    this.#replaced = [...this.#replaced, ...(replaced ? [replaced] : [])].filter(({ awake }) => awake);
     const { metered, revision } = policy;
     report.activated(revision, { kept, size: bytes.length });
     const { role } = report.status;
     log.info({ revision, replaced: replaced?.revision, metered: [...metered], kept }, `${role} is active`);
+  }
+
+  /** Answers whether it is in force now: not where all is being closed. */
+  async #replace(policy: Policy): Promise<boolean> {
+    if (this.#closed) {
+      await policy.close();
+      return false;
+    }
+    const replaced = this.#current;
+    this.#current = policy;
+    replaced?.retire();
+    this.#replaced = [...this.#replaced, ...(replaced ? [replaced] : [])].filter(({ awake }) => awake);
+    return true;
+  }
+
+  /** One change after the other. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#changing.then(change);
+    this.#changing = changed.catch(() => {});
+    return changed;
   }
 
   async close(): Promise<void> {
@@ -82,10 +119,11 @@ export class Policies {
     await Promise.all([this.#current, ...this.#replaced].map((policy) => policy?.close()));
   }
 
-  async #open(bytes: Buffer, name: string): Promise<Policy> {
+  async #open(bytes: Buffer, config: object): Promise<Policy> {
+    const { name } = this.#options.report.status;
     const bundle = await unpackBundle(bytes, name, this.#options.keys);
     try {
-      return await Policy.open({ ...this.#options, bundle });
+      return await Policy.open({ ...this.#options, config, bundle });
     } catch (error) {
       const { message } = error as Error;
       if (error instanceof BundleError) throw new BundleError(error.problem, `${name}: ${message}`);

@@ -1,16 +1,28 @@
 import { Worker } from 'node:worker_threads';
-import type { Contents, Job, JobResult, Ready, ThreadData } from './protocol.ts';
+import {
+  type Batch,
+  type Contents,
+  DONE,
+  type Job,
+  type JobOutcome,
+  LOADING,
+  type Ready,
+  type Slice,
+  type ThreadData,
+} from './protocol.ts';
 
 /** A module may begin with a loop, too. Loading a real policy takes tens of milliseconds. */
 const START_TIMEOUT_MS = 10_000;
 /** For what built-ins and answers take outside of the policy's own memory. */
 const MAX_HEAP_MB = 256;
+/** A time-out is counted in so many steps: a pause of the whole process is one step, and no job that stands still. */
+const STEPS = 5;
 
 export interface ThreadOptions {
   wasm: Uint8Array<ArrayBuffer>;
   /** JSON text of `data`. */
   data: string;
-  /** An evaluation that takes longer is ended with its thread. */
+  /** An evaluation that takes longer is answered with an error. */
   timeoutMs: number;
   /** The most memory a policy may take, in WASM pages of 64 KiB. */
   memoryPages: number;
@@ -18,13 +30,24 @@ export interface ThreadOptions {
   threadFile: URL;
 }
 
-/** The thread has ended, or has been ended, at job `at` of its batch. It serves no more. */
+/** How long a job may take, in milliseconds. */
+export interface JobLimits {
+  /** Interrupted by the thread, which goes on with the next; undefined: never. */
+  slice?: Slice | undefined;
+  /** Up to a fifth more, as seen from outside. The thread is of no use afterwards. */
+  standstillMs: number;
+}
+
+/** The thread has ended, or must be ended, at job `at` of its batch. It serves no more. */
 export class ThreadEnded extends Error {
   readonly at: number;
+  /** Whether that job took longer than it may. */
+  readonly stands: boolean;
 
-  constructor(at: number, message: string) {
+  constructor(at: number, message: string, { stands = false } = {}) {
     super(message);
     this.at = at;
+    this.stands = stands;
   }
 }
 
@@ -32,12 +55,11 @@ export class ThreadEnded extends Error {
 export class PolicyThread {
   readonly contents: Contents;
   readonly #worker: Worker;
-  readonly #done: Int32Array;
-  readonly #timeoutMs: number;
+  readonly #progress: Int32Array;
 
   /** Throws if the policy cannot be loaded: not WASM, another ABI, memory it may not have. */
-  static async start({ data, memoryPages, threadFile, timeoutMs, wasm }: ThreadOptions): Promise<PolicyThread> {
-    const progress = new SharedArrayBuffer(4);
+  static async start({ data, memoryPages, threadFile, wasm }: ThreadOptions): Promise<PolicyThread> {
+    const progress = new SharedArrayBuffer(8);
     const worker = new Worker(threadFile, {
       workerData: { wasm, data, memoryPages, progress } satisfies ThreadData,
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
@@ -45,25 +67,24 @@ export class PolicyThread {
     try {
       const ready = await oneOf<Ready>(worker, START_TIMEOUT_MS);
       if ('error' in ready) throw new Error(ready.error);
-      return new PolicyThread(worker, ready, new Int32Array(progress), timeoutMs);
+      return new PolicyThread(worker, ready, new Int32Array(progress));
     } catch (error) {
       await worker.terminate();
       throw error;
     }
   }
 
-  private constructor(worker: Worker, contents: Contents, done: Int32Array, timeoutMs: number) {
+  private constructor(worker: Worker, contents: Contents, progress: Int32Array) {
     this.#worker = worker;
     this.contents = contents;
-    this.#done = done;
-    this.#timeoutMs = timeoutMs;
+    this.#progress = progress;
     // Between batches nobody waits for it; the next batch learns that it has ended.
     worker.on('error', () => {});
   }
 
-  /** The results, in order. Throws `ThreadEnded`, also when one job takes longer than it may. */
-  run(jobs: readonly Job[]): Promise<JobResult[]> {
-    Atomics.store(this.#done, 0, 0);
+  /** The outcomes, in order. Throws `ThreadEnded`. */
+  run(jobs: Job[], { slice, standstillMs }: JobLimits): Promise<JobOutcome[]> {
+    Atomics.store(this.#progress, DONE, 0);
     if (this.#worker.threadId < 0) return Promise.reject(new ThreadEnded(-1, 'its thread has ended'));
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout;
@@ -72,21 +93,23 @@ export class PolicyThread {
         this.#worker.off('message', onMessage).off('error', onError).off('exit', onExit);
         settle();
       };
-      const fail = (why: string) => finish(() => reject(new ThreadEnded(Atomics.load(this.#done, 0), why)));
-      const onMessage = (results: JobResult[]) => finish(() => resolve(results));
+      const fail = (why: string, stands = false) =>
+        finish(() => reject(new ThreadEnded(Atomics.load(this.#progress, DONE), why, { stands })));
+      const onMessage = (outcomes: JobOutcome[]) => finish(() => resolve(outcomes));
       const onError = (error: Error) => fail(error.message);
       const onExit = () => fail('its thread has ended');
-      // A batch may take longer than one evaluation may: only one that stays at the same job for the whole time is ended.
-      const watch = (seen: number) => {
+      // A batch may take longer than one job may.
+      const watch = (seen: number, steps: number) => {
         timer = setTimeout(() => {
-          const done = Atomics.load(this.#done, 0);
-          if (done === seen) fail(`the evaluation took longer than ${this.#timeoutMs} ms`);
-          else watch(done);
-        }, this.#timeoutMs);
+          const done = Atomics.load(this.#progress, DONE);
+          if (done !== seen || Atomics.load(this.#progress, LOADING)) watch(done, 0);
+          else if (steps + 1 < STEPS) watch(seen, steps + 1);
+          else fail(`the evaluation stands still for ${standstillMs} ms`, true);
+        }, standstillMs / STEPS);
       };
       this.#worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-      watch(0);
-      this.#worker.postMessage(jobs);
+      watch(0, 0);
+      this.#worker.postMessage({ jobs, slice } satisfies Batch);
     });
   }
 

@@ -5,9 +5,14 @@ export interface ThreadData {
   /** JSON text of `data`. */
   data: string;
   memoryPages: number;
-  /** One 32-bit counter: how many jobs of the running batch are done. Tells which job hangs when the batch does. */
+  /** Two 32-bit numbers, see `DONE` and `LOADING`. */
   progress: SharedArrayBuffer;
 }
+
+/** How many jobs of the running batch are done. Tells which job hangs when the batch does. */
+export const DONE = 0;
+/** 1 while a new instance is made: with megabytes of data that takes longer than a job may. */
+export const LOADING = 1;
 
 /** What a policy is made of. */
 export interface Contents {
@@ -28,8 +33,17 @@ export interface Job {
 /** Jobs that are answered together. */
 export interface Batch {
   jobs: Job[];
-  /** The thread itself interrupts a job after so many milliseconds, at the earliest after half of them; undefined: never. */
-  sliceMs: number | undefined;
+  /** Undefined: no job is interrupted. */
+  slice: Slice | undefined;
+}
+
+/**
+ * The thread itself interrupts a job after `ms` milliseconds, at the earliest after half of them, and tries it `tries` times
+ * in all: a thread that had to wait for a processor has one when it is interrupted.
+ */
+export interface Slice {
+  ms: number;
+  tries: number;
 }
 
 /** `value` is absent where the document is undefined. */

@@ -6,6 +6,12 @@ export interface Labels {
   version: string;
 }
 
+/** The process's own, and those that the operator gives: `id` and `version` cannot be given. */
+export const labelsOf = (environment: Environment, labels: Labels): Record<string, string> => ({
+  ...environment.DECISION_LOG_LABELS,
+  ...labels,
+});
+
 /** Variables that hold no secret. One that is in neither list is not shown: a new one may hold a secret. */
 const SHOWN = [
   'HOST',
@@ -44,7 +50,7 @@ export function activeConfig(environment: Environment, labels: Labels): object {
   const shown = SHOWN.map((name) => [name, environment[name]]);
   const addresses = ADDRESSES.map((name) => [name, withoutSecrets(environment[name])]);
   return {
-    labels,
+    labels: labelsOf(environment, labels),
     default_decision: '/system/main',
     default_authorization_decision: '/system/authz/allow',
     sidecar: Object.fromEntries([...shown, ...addresses].filter(([, value]) => value !== undefined)),

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { wireError } from '../../schemas/errors.ts';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { answerBody, type Timing } from './answer-body.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
@@ -21,17 +22,20 @@ const MAX_INPUTS = 1_000;
  * is a request of its own, and on a metered package each takes; together they need few round trips. The status is 207
  * where some fail, 400 where all are refused, and 500 where all fail.
  */
-export function batchRoutes(deps: DataDeps): Hono {
-  const app = new Hono();
+export function batchRoutes(deps: DataDeps): Hono<IdentifiedEnv> {
+  const app = new Hono<IdentifiedEnv>();
   app.post(`${PREFIX}/*`, async (c) => {
     const options = readOptions(c);
     const start = deps.clock.monotonic();
     const inputs = inputsOf(await readJson(c, { maxBytes: deps.maxBodyBytes, status: 400 }));
     const parse = deps.clock.monotonic() - start;
     const path = segments(c, PREFIX);
+    const identity = c.get('identity');
     const requestedBy = deps.decisionLog && callerAddress(c);
     const answers = await Promise.all(
-      inputs.map(([, input]) => one(deps, options, { path, input, take: !options.dryRun, requestedBy }, parse)),
+      inputs.map(([, input]) =>
+        one(deps, options, { path, input, identity, take: !options.dryRun, requestedBy }, parse),
+      ),
     );
     return send(c, deps, options, inputs, answers);
   });

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
 import type { DataDeps } from './data.ts';
@@ -18,19 +19,20 @@ const DEFAULT_DECISION = ['system', 'main'];
  * OPA's Data API of old, which webhooks still speak: the body is the input and the answer is the document, bare.
  * On a metered package it takes. https://www.openpolicyagent.org/docs/rest-api#get-a-document-webhook
  */
-export function dataV0Routes(deps: DataDeps): Hono {
-  const app = new Hono();
+export function dataV0Routes(deps: DataDeps): Hono<IdentifiedEnv> {
+  const app = new Hono<IdentifiedEnv>();
   app.post('/', (c) => answer(c, deps, DEFAULT_DECISION));
   app.post(`${PREFIX}/*`, (c) => answer(c, deps, segments(c, PREFIX)));
   return app;
 }
 
-async function answer(c: Context, deps: DataDeps, path: string[]): Promise<Response> {
+async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, path: string[]): Promise<Response> {
   const { dryRun, pretty } = readOptions(c);
   const evaluated = await evaluate(deps, {
     path,
     input: await readInput(c, deps.maxBodyBytes),
     take: !dryRun,
+    identity: c.get('identity'),
     idempotencyKey: c.req.header('Idempotency-Key'),
     requestedBy: deps.decisionLog && callerAddress(c),
   });

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { answerBody } from './answer-body.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
@@ -25,8 +26,8 @@ const PREFIX = '/v1/data';
  * OPA's Data API: https://www.openpolicyagent.org/docs/rest-api#data-api
  * A POST to a metered package takes from the counters; a GET, and `?dry_run=true`, say what would come of it.
  */
-export function dataRoutes(deps: DataDeps): Hono {
-  const app = new Hono();
+export function dataRoutes(deps: DataDeps): Hono<IdentifiedEnv> {
+  const app = new Hono<IdentifiedEnv>();
   app.post(`${PREFIX}/*`, async (c) => {
     const options = readOptions(c);
     const start = deps.clock.monotonic();
@@ -63,12 +64,13 @@ interface Asked {
   start: number;
 }
 
-async function answer(c: Context, deps: DataDeps, { input, inputMissing, options, start, take }: Asked) {
+async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, { input, inputMissing, options, start, take }: Asked) {
   const parsed = deps.clock.monotonic();
   const evaluated = await evaluate(deps, {
     path: segments(c, PREFIX),
     input,
     take,
+    identity: c.get('identity'),
     idempotencyKey: c.req.header('Idempotency-Key'),
     requestedBy: deps.decisionLog && callerAddress(c),
   });

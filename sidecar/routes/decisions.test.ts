@@ -1,7 +1,10 @@
+import { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import { decisionRecordSchema } from '../../schemas/decision-record.ts';
 import type { DecisionRecord } from '../counters/contract.ts';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
+import { type Identity, SERVICE } from '../identity/identity.ts';
 import { decisionRoutes } from './decisions.ts';
 
 const ID = '0192f0c1-4925-76dd-b0c9-b584f2ba6bdd.7';
@@ -37,9 +40,13 @@ const record = (more: Partial<DecisionRecord> = {}): DecisionRecord => ({
 });
 
 /** The routes on a store that knows one record, and what the store was asked for. */
-function open(known = record()) {
+function open(known = record(), identity: Identity = SERVICE) {
   const asked: string[] = [];
-  const app = decisionRoutes({
+  const app = new Hono<IdentifiedEnv>().use((c, next) => {
+    c.set('identity', identity);
+    return next();
+  });
+  const routes = decisionRoutes({
     store: {
       record: async (id) => {
         asked.push(id);
@@ -47,8 +54,16 @@ function open(known = record()) {
       },
     },
   });
+  app.route('/', routes);
   return { asked, get: (path: string) => app.request(`/v1/decisions/${path}`) };
 }
+
+test('tells a user of a tenant of that one only', async () => {
+  const user = (tenant: string): Identity => ({ type: 'user', bound: { user_id: 'u', tenant_id: tenant } });
+  expect((await open(record(), user('acme')).get(ID)).status).toBe(200);
+  expect((await open(record(), user('globex')).get(ID)).status).toBe(404);
+  expect((await open(record(), user('globex')).get(`${ID}?tenant_id=acme`)).status).toBe(404);
+});
 
 test('says what was decided and why', async () => {
   const body = await (await open().get(ID)).json();

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import type { DecisionRecordBody } from '../../schemas/decision-record.ts';
 import type { CounterStore, DecisionRecord } from '../counters/contract.ts';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { instant } from './instant.ts';
 import { Refusal } from './refusal.ts';
 
@@ -9,14 +10,15 @@ const DECISION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 
 /**
  * `GET /v1/decisions/{id}`: what was decided and why, where a record of it is kept. `?tenant_id=` must be the
- * decision's: another tenant's is unknown.
+ * decision's, and so must be the caller's own: another tenant's is unknown.
  */
-export function decisionRoutes({ store }: { store: Pick<CounterStore, 'record'> }): Hono {
-  const app = new Hono();
+export function decisionRoutes({ store }: { store: Pick<CounterStore, 'record'> }): Hono<IdentifiedEnv> {
+  const app = new Hono<IdentifiedEnv>();
   app.get('/v1/decisions/:id', async (c) => {
     const id = c.req.param('id');
     const record = DECISION_ID.test(id) ? await store.record(id) : undefined;
-    const tenants = c.req.queries('tenant_id') ?? [];
+    const { tenant_id: own } = c.get('identity').bound;
+    const tenants = [...(c.req.queries('tenant_id') ?? []), ...(own === undefined ? [] : [own])];
     if (!record || tenants.some((tenant) => tenant !== record.tenantId)) throw unknown(id);
     return c.json(body(record));
   });

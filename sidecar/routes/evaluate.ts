@@ -3,11 +3,14 @@ import type { Answer } from '../decision/answer.ts';
 import type { Decider } from '../decision/decide.ts';
 import { type DecisionRequest, MissingTenant, readRequest } from '../decision/request.ts';
 import type { DecisionLog, Logged } from '../decision-log/decision-log.ts';
+import type { Identities } from '../identity/identities.ts';
+import type { Identity } from '../identity/identity.ts';
 import type { DecisionMetrics } from '../metrics.ts';
 import { canonical, InputError } from '../policy/canonical.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Shadow } from '../shadow/shadow.ts';
 import { resolve, type Target, walk } from './data-path.ts';
+import { isObject } from './is-object.ts';
 import { packageDocument } from './package-document.ts';
 import { Refusal } from './refusal.ts';
 
@@ -20,6 +23,7 @@ export interface EvaluateDeps {
   /** Undefined: no second policy is compared with the one in force. */
   shadow: Shadow | undefined;
   clock: Clock;
+  identities: Identities;
 }
 
 /** One document asked for with one input. */
@@ -27,6 +31,8 @@ export interface Question {
   path: string[];
   /** Undefined where the caller gave none. */
   input: unknown;
+  /** Who asks. */
+  identity: Identity;
   /** Whether a metered package takes from the counters. */
   take: boolean;
   idempotencyKey?: string | undefined;
@@ -46,16 +52,17 @@ export interface Evaluated {
 }
 
 /** What every route of the Data API does. Throws a `Refusal` for input that cannot be used and a policy that fails. */
-export async function evaluate(deps: EvaluateDeps, question: Question): Promise<Evaluated> {
+export async function evaluate(deps: EvaluateDeps, asked: Question): Promise<Evaluated> {
   const policy = deps.policy();
-  const target = resolve(question.path, policy);
+  const target = resolve(asked.path, policy);
+  const question = { ...asked, input: knownInput(deps, target, asked) };
   const logged = deps.decisionLog?.begin({
     policy,
     path: question.path.join('/'),
     requestedBy: question.requestedBy,
   });
   try {
-    if (target.kind === 'metered') return await metered(deps, target, question, logged);
+    if (target.kind === 'metered') return await metered(deps, policy, target, question, logged);
     return await plain(deps, policy, target, question, logged);
   } catch (error) {
     if (error instanceof MissingTenant) {
@@ -66,16 +73,29 @@ export async function evaluate(deps: EvaluateDeps, question: Question): Promise<
   }
 }
 
+/**
+ * The input with what is known of its caller. Of what the service asks of a package that is not metered, its input as it is: it
+ * may be of any shape. Throws a `Refusal` for who claims to be somebody else.
+ */
+function knownInput({ identities }: EvaluateDeps, target: Target, { identity, input }: Question): unknown {
+  const isService = identity.type === 'service';
+  if (isService && target.kind !== 'metered') return input;
+  if (!isObject(input ?? {})) return input;
+  const bound = identities.bind((input ?? {}) as Record<string, unknown>, identity);
+  return isService || target.kind === 'metered' ? bound : { ...bound, identity: { type: identity.type } };
+}
+
 async function metered(
   { decider, metrics, shadow }: EvaluateDeps,
+  policy: Policy,
   target: Extract<Target, { kind: 'metered' }>,
-  { idempotencyKey, input, take }: Question,
+  { idempotencyKey, identity, input, take }: Question,
   logged: Logged | undefined,
 ): Promise<Evaluated> {
-  const request = readRequest(target.pkg, input ?? {}, idempotencyKey);
+  const request = readRequest(target.pkg, input ?? {}, idempotencyKey, identity);
   const answer = take
-    ? await metrics.observe(target.pkg, () => decider.decide(request))
-    : await decider.preview(request);
+    ? await metrics.observe(target.pkg, () => decider.decide(request, policy))
+    : await decider.preview(request, policy);
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);
   logged?.metered(request, answer, { result, dryRun: !take });
@@ -97,15 +117,19 @@ const conflict = ({ requestId }: DecisionRequest) =>
   );
 
 async function plain(
-  { decider }: EvaluateDeps,
+  { decider, identities }: EvaluateDeps,
   policy: Policy,
   target: Exclude<Target, { kind: 'metered' }>,
-  { input, path }: Question,
+  { identity, input, path }: Question,
   logged: Logged | undefined,
 ): Promise<Evaluated> {
   const text = input === undefined ? undefined : canonical(input);
   try {
-    const result = await documentAt(target, path, { policy, input, text, decider });
+    const preview = async (pkg: string) => {
+      const request = requestTo(pkg, { input, identity }, identities);
+      return request && decider.preview(request, policy);
+    };
+    const result = await documentAt(target, path, { policy, text, preview });
     const decisionId = logged?.plain(text, result);
     const known = target.kind !== 'undefined';
     return { result, decisionId, policyRevision: policy.revision, answer: undefined, known };
@@ -117,16 +141,16 @@ async function plain(
 
 interface Given {
   policy: Policy;
-  input: unknown;
-  /** The same as canonical JSON text. */
+  /** The input as canonical JSON text. */
   text: string | undefined;
-  decider: Decider;
+  /** What a metered package would answer now; undefined where nobody can be answered. */
+  preview(pkg: string): Promise<Answer | undefined>;
 }
 
 function documentAt(
   target: Exclude<Target, { kind: 'metered' }>,
   path: string[],
-  { decider, input, policy, text }: Given,
+  { policy, preview, text }: Given,
 ): Promise<unknown> {
   const one = (entrypoint: string) => documentOfEntrypoint(policy, entrypoint, text);
   switch (target.kind) {
@@ -136,10 +160,7 @@ function documentAt(
       return packageDocument(path, target.below, {
         policy,
         evaluate: one,
-        preview: async (pkg) => {
-          const request = requestTo(pkg, input);
-          return request && decider.preview(request);
-        },
+        preview,
       });
     default:
       return Promise.resolve(undefined);
@@ -154,9 +175,14 @@ async function documentOfEntrypoint(policy: Policy, entrypoint: string, input: s
 }
 
 /** Who asks for a whole tree need not name a tenant: then the metered packages in it are undefined. */
-function requestTo(pkg: string, input: unknown): DecisionRequest | undefined {
+function requestTo(
+  pkg: string,
+  { identity, input }: Pick<Question, 'identity' | 'input'>,
+  identities: Identities,
+): DecisionRequest | undefined {
   try {
-    return readRequest(pkg, input ?? {}, undefined);
+    const known = isObject(input ?? {}) ? identities.bind((input ?? {}) as Record<string, unknown>, identity) : input;
+    return readRequest(pkg, known, undefined, identity);
   } catch (error) {
     if (error instanceof InputError) return undefined;
     throw error;

@@ -1,14 +1,12 @@
 import { type Context, Hono } from 'hono';
 import type { Registry } from 'prom-client';
 import type { CounterStore } from '../counters/contract.ts';
-import type { PolicyStatus } from '../policy/status.ts';
 import { flag } from './options.ts';
-import { pluginStates } from './plugin-states.ts';
+import { type PluginDeps, pluginStates } from './plugin-states.ts';
 import { reply } from './reply.ts';
 
-export interface HealthDeps {
-  store: CounterStore;
-  policyStatus: () => PolicyStatus;
+export interface HealthDeps extends PluginDeps {
+  store: Pick<CounterStore, 'ping'>;
   registry: Registry;
 }
 
@@ -16,8 +14,9 @@ export interface HealthDeps {
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 
 /**
- * `/health` as OPA: 200 `{}` while requests can be decided, 500 with the reason where not. `?bundles` and `?plugins` ask
- * for more. `/health/live`: the process answers. `/health/ready`: it has its policy and its counters. `/metrics`: Prometheus.
+ * `/health` as OPA: 200 `{}` while the counters can be reached, 500 with the reason where not. `?bundles` asks for the policy
+ * too, `?plugins` for all that OPA has as plugins. `/health/live`: the process answers. `/health/ready`: it has its policy and
+ * its counters. `/metrics`: Prometheus.
  */
 export function healthRoutes(deps: HealthDeps): Hono {
   const app = new Hono();
@@ -49,11 +48,9 @@ function policyProblem({ policyStatus }: HealthDeps): string | undefined {
 const bundleProblem = (c: Context, deps: HealthDeps) =>
   flag(c, 'bundles') || flag(c, 'bundle') ? policyProblem(deps) : undefined;
 
-function pluginProblem(c: Context, { policyStatus }: HealthDeps): string | undefined {
+function pluginProblem(c: Context, deps: HealthDeps): string | undefined {
   if (!flag(c, 'plugins')) return undefined;
   const excluded = new Set(c.req.queries('exclude-plugin'));
-  const down = Object.entries(pluginStates(policyStatus())).filter(
-    ([name, { state }]) => !excluded.has(name) && state !== 'OK',
-  );
+  const down = Object.entries(pluginStates(deps)).filter(([name, { state }]) => !excluded.has(name) && state !== 'OK');
   return down.length ? `one or more plugins are not up: ${down.map(([name]) => name).join(', ')}` : undefined;
 }

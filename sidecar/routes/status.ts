@@ -1,33 +1,41 @@
 import { Hono } from 'hono';
 import type { Environment } from '../../runtime/config/environment.ts';
+import type { ConfigStatus } from '../../runtime/config/live-config.ts';
+import type { SinkStatus } from '../decision-log/sink.ts';
 import type { PolicyStatus } from '../policy/status.ts';
-import { activeConfig, type Labels } from './active-config.ts';
+import { activeConfig, type Labels, labelsOf } from './active-config.ts';
 import { instant } from './instant.ts';
 import { readOptions } from './options.ts';
-import { pluginStates } from './plugin-states.ts';
+import { type PluginDeps, pluginStates } from './plugin-states.ts';
 import { reply } from './reply.ts';
 
-export interface StatusDeps {
+export interface StatusDeps extends PluginDeps {
   environment: Environment;
-  policyStatus: () => PolicyStatus;
   /** Undefined where there is no shadow policy. */
   shadowStatus: (() => PolicyStatus) | undefined;
   labels: Labels;
+  configStatus: () => ConfigStatus;
 }
 
 /**
  * `/v1/status`: https://www.openpolicyagent.org/docs/rest-api#status-api
  * `/v1/config`: https://www.openpolicyagent.org/docs/rest-api#config-api
  */
-export function statusRoutes({ environment, labels, policyStatus, shadowStatus }: StatusDeps): Hono {
+export function statusRoutes(deps: StatusDeps): Hono {
+  const { configStatus, decisionLog, environment, labels, policyStatus, shadowStatus } = deps;
   const app = new Hono();
   app.get('/v1/status', (c) => {
-    const status = policyStatus();
     const bundles = {
-      policy: bundle('policy', status),
+      policy: bundle('policy', policyStatus()),
       ...(shadowStatus && { shadow: bundle('shadow', shadowStatus()) }),
     };
-    const result = { labels, bundles, plugins: pluginStates(status) };
+    const result = {
+      labels: labelsOf(environment, labels),
+      bundles,
+      ...(decisionLog && { decision_logs: decisionLogs(decisionLog.status) }),
+      plugins: pluginStates(deps),
+      config: configFiles(configStatus()),
+    };
     return reply(c, { result }, { pretty: readOptions(c).pretty });
   });
   app.get('/v1/config', (c) => {
@@ -35,6 +43,13 @@ export function statusRoutes({ environment, labels, policyStatus, shadowStatus }
   });
   return app;
 }
+
+/** OPA knows no such files. */
+const configFiles = ({ loadedAt, problems, reloads }: ConfigStatus) => ({
+  loaded_at: instant(loadedAt),
+  reloads,
+  problems,
+});
 
 /** In the names of OPA's status report: https://www.openpolicyagent.org/docs/management-status#status-service-api */
 function bundle(name: string, status: PolicyStatus): object {
@@ -58,6 +73,17 @@ function bundle(name: string, status: PolicyStatus): object {
       reason: problem.reason,
       ...(problem.httpStatus !== undefined && { http_code: problem.httpStatus }),
     }),
+  };
+}
+
+/** Empty while all is well. What is lost is said before what waits. */
+function decisionLogs({ lost, upload }: SinkStatus): object {
+  const message = lost ?? upload?.message;
+  if (message === undefined) return {};
+  return {
+    code: 'decision_log_error',
+    message,
+    ...(lost === undefined && upload?.httpStatus !== undefined && { http_code: upload.httpStatus }),
   };
 }
 

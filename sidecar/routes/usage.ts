@@ -5,6 +5,8 @@ import { wireError } from '../../schemas/errors.ts';
 import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.ts';
 import type { Actual, CounterStore, SettleRequest, SettleResult } from '../counters/contract.ts';
 import type { OwedJournal } from '../decision/owed/journal.ts';
+import type { IdentifiedEnv } from '../identity/authenticate.ts';
+import type { Identity } from '../identity/identity.ts';
 import { canonical } from '../policy/canonical.ts';
 import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
@@ -24,8 +26,8 @@ export interface UsageDeps {
  * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
  * The same report again gets the same answer.
  */
-export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono {
-  const app = new Hono();
+export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono<IdentifiedEnv> {
+  const app = new Hono<IdentifiedEnv>();
   app.post('/v1/usage', async (c) => {
     const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
     const parsed = usageReportSchema.safeParse(parseAny(text, 'body'));
@@ -38,7 +40,7 @@ export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageD
     }
     // After the shape: that names the field whose amount is too large.
     requireExactNumbers(text, 'body');
-    const report = parsed.data;
+    const report = ofTenant(parsed.data, c.get('identity'));
     // The counters do not know of it yet, and will within about a second of their return.
     if (isOwed(owed, report)) return c.json(wireError('internal_error', NOT_CHARGED), 503, { 'Retry-After': '1' });
     const settle: SettleRequest = {
@@ -56,6 +58,14 @@ export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageD
     return c.json(settled(report.decision_id, result));
   });
   return app;
+}
+
+/** Who is bound to a tenant reports for that one, and need not say so. */
+function ofTenant(report: UsageReport, { bound }: Identity): UsageReport {
+  if (bound.tenant_id === undefined || report.tenant_id === bound.tenant_id) return report;
+  if (report.tenant_id === undefined) return { ...report, tenant_id: bound.tenant_id };
+  const message = `tenant_id: this credential is not ${JSON.stringify(report.tenant_id)}`;
+  throw new Refusal(403, 'unauthorized', message, [{ code: 'forbidden', message }]);
 }
 
 const NOT_CHARGED =

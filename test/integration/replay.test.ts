@@ -2,12 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadConfig } from '../../runtime/config/files.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
-import { openPolicy } from '../../sidecar/simulation/open-policy.ts';
 import type { Replayed } from '../../sidecar/simulation/replay/replay.ts';
 import type { ReplaySummary } from '../../sidecar/simulation/replay/report.ts';
 import { runReplay } from '../../sidecar/simulation/replay/run.ts';
+import { openPolicy } from '../../sidecar/workbench/open-policy.ts';
 import { adjustablePolicy, type Rules } from '../helpers/adjustable-policy.ts';
 import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
@@ -64,9 +63,12 @@ async function replayed(
   rules: Rules,
   { callMs = 30_000, from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY }: With = {},
 ): Promise<{ summary: ReplaySummary; each: Replayed[] }> {
-  const bundle = join(await tempDir('bundles'), 'candidate.tar.gz');
-  await writeFile(bundle, await bundleOf('candidate', rules));
-  const policy = await openPolicy(bundle, { config: loadConfig(join(packageRoot, 'config')), timeoutMs: 5_000 });
+  const policy = await openPolicy({
+    bytes: await bundleOf('candidate', rules),
+    name: 'candidate',
+    configDir: join(packageRoot, 'config'),
+    variables: { POLICY_TIMEOUT_MS: '5000' },
+  });
   atTestEnd(() => policy.close());
   const each: Replayed[] = [];
   const onReplayed = (one: Replayed) => void each.push(one);

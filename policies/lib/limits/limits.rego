@@ -15,8 +15,8 @@ token_bucket(rule) := _limit("token_bucket", rule.unit, rule)
 # title: Window
 # description: |
 #   Counts within periods of the calendar, and is called after the period too: `user:alice:tokens:day`. `rule` says
-#   `subject`, `unit`, `capacity`, `cost` and `window`, such as `{"period": "day", "timezone": "Europe/Berlin"}`, and what
-#   is unusual, as for a bucket.
+#   `subject`, `unit`, `capacity`, `cost` and `window`, such as `{"period": "day", "timezone": "Europe/Berlin"}`, and
+#   what is unusual, as for a bucket.
 # scope: document
 window(rule) := _limit("window", concat(":", [rule.unit, rule.window.period]), rule)
 

@@ -16,8 +16,9 @@ test_a_bucket_is_called_after_its_subject_and_unit if {
 
 test_a_bucket_is_final_unbilled_and_refuses_unless_the_rule_says_otherwise if {
 	usual := {"id": "tenant:acme:tokens", "kind": "token_bucket", "settles": false, "billed": false, "on_exceed": "deny"}
-	unusual := {"id": "acme's own", "settles": true, "billed": true, "on_exceed": "flag"}
 	limits.token_bucket(rule) == object.union(rule, usual)
+
+	unusual := {"id": "acme's own", "settles": true, "billed": true, "on_exceed": "flag"}
 	limits.token_bucket(object.union(rule, unusual)) == object.union_n([rule, usual, unusual])
 }
 

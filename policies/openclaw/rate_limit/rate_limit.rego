@@ -1,10 +1,15 @@
 # METADATA
 # title: Rate limit
 # description: |
-#   Each tenant has one bucket of tokens, as `config/tenants.yaml` says. A request takes as many as its model weighs, and
-#   they are what the tenant is billed for.
+#   Each tenant has one bucket of tokens, as `config/tenants.yaml` says. A request takes as many as its model weighs,
+#   and they are what the tenant is billed for. Beside it users, departments, projects, teams and tenants have budgets
+#   of LLM tokens, as `config/budgets.yaml` says. Whichever is short decides.
+# schemas:
+#   - input: schema.input
+#   - data.config: schema.config
 package openclaw.rate_limit
 
+import data.lib.budgets
 import data.lib.decisions
 import data.lib.limits
 import data.lib.models
@@ -16,16 +21,59 @@ import data.lib.models
 # entrypoint: true
 plan := {"refuse": _refusal}
 
-plan := {"limits": [_bucket]} if not _refusal
+plan := {"limits": _limits(_model, {"hard_stop", "reduced_priority"})} if {
+	not _refusal
+	not _reduces
+}
 
-_bucket := limits.token_bucket({
+# The model asked for, as long as there is budget; then the cheaper one, which may exceed what only reduces.
+plan := {"candidates": [
+	{"model": _model_name, "limits": _limits(_model, {"hard_stop", "reduced_priority"})},
+	{"model": _cheaper, "limits": _limits(_cheaper, {"hard_stop"})},
+]} if {
+	not _refusal
+	_reduces
+	_model_name != _cheaper
+}
+
+plan := {"limits": _limits(_cheaper, {"hard_stop"})} if {
+	not _refusal
+	_reduces
+	_model_name == _cheaper
+}
+
+_limits(model, denying) := array.concat([_bucket(model)], budgets.limits_of(input, _budgets, _cost(model), denying))
+
+_cost(model) := budgets.cost(budgets.estimate(input, _budgets), model, data.config.models)
+
+_bucket(model) := limits.token_bucket({
 	"subject": {"type": "tenant", "id": input.tenant_id},
 	"unit": "tokens",
 	"capacity": _tenant.capacity,
 	"refill": limits.refilled(_tenant.refill, _tenant.capacity),
-	"cost": models.weight(object.get(input, "model", ""), data.config.models),
+	"cost": models.weight(model, data.config.models),
 	"billed": true,
 })
+
+_model := object.get(input, "model", "")
+
+# A candidate has a name, and a request may name no model.
+default _model_name := "default"
+
+_model_name := _model if {
+	is_string(_model)
+	_model != ""
+}
+
+_budgets := data.config.budgets
+
+_exceeded := _budgets.per_user_budgets.on_limit_exceeded
+
+_cheaper := _exceeded.reduced_priority.force_model
+
+_actions := budgets.actions(input, _budgets)
+
+_reduces if "reduced_priority" in {action | some action in _actions}
 
 _tenant := object.union(_tenants.defaults, object.get(_tenants.tenants, input.tenant_id, {}))
 
@@ -37,6 +85,22 @@ _refusal := decisions.refusal("unknown_tenant", 403, "This tenant is not known."
 	_named
 	_tenants.unknown_tenants == "deny"
 	not _tenants.tenants[input.tenant_id]
+}
+
+_refusal := decisions.refusal("unidentified", 401, "The request names no user.") if {
+	_named
+	_is_served
+	data.config.authentication.require_user
+	not _has_user
+}
+
+_is_served if _tenants.unknown_tenants != "deny"
+
+_is_served if _tenants.tenants[input.tenant_id]
+
+_has_user if {
+	is_string(input.user_id)
+	input.user_id != ""
 }
 
 # A longer name would not fit into the name of its limit.
@@ -51,13 +115,121 @@ _named if {
 # description: What the outcome of the take means for the request. Without an outcome it is a denial.
 # scope: document
 # entrypoint: true
-decision := decisions.allowed if input.outcome.granted == true
+decision := object.union_n([decisions.allowed, _granted, _told]) if input.outcome.granted == true
 
-decision := decisions.denied("rate_limited", 429, _too_little_left) if input.outcome.granted == false
+decision := object.union(
+	decisions.denied("budget_exceeded", _exceeded.hard_stop.status_code, _exceeded.hard_stop.message),
+	{"about": _short},
+) if {
+	input.outcome.granted == false
+	count(_short) > 0
+}
+
+decision := decisions.denied("rate_limited", 429, _too_little_left) if {
+	input.outcome.granted == false
+	count(_short) == 0
+}
 
 decision := decisions.denied("policy_error", 500, _not_asked) if not _asked
 
 _asked if is_boolean(input.outcome.granted)
+
+default _granted := {}
+
+_granted := {"reason": "over_soft_limit", "message": _exceeded.soft_limit.message} if {
+	not _routed
+	count(_over) > 0
+}
+
+_granted := {
+	"reason": "routed_cheaper",
+	"message": _exceeded.reduced_priority.message,
+	"obligations": {"force_model": _cheaper},
+} if {
+	_routed
+}
+
+# The cheaper model stands in for another one.
+_routed if {
+	_reduces
+	input.outcome.candidate == _cheaper
+	_model_name != _cheaper
+}
+
+# Ids of budgets: the user's, those that were short, those that are used up beyond their end.
+_of_user := [limit.id | some limit in _budgeted; startswith(limit.id, "user:")]
+
+_short := [limit.id | some limit in _budgeted; limit.granted == false]
+
+_over := [limit.id | some limit in _budgeted; limit.over == true]
+
+_budgeted := [limit | some limit in input.outcome.limits; _actions[limit.id]]
+
+# The warnings, the footer and the notices that are due with what is allowed.
+_told := {
+	"about": _about,
+	"warnings": array.concat(_warnings, _approaching),
+	"obligations": object.union(_footer, _notices),
+}
+
+default _about := []
+
+_about := _over if count(_over) > 0
+
+_about := _of_user if {
+	count(_over) == 0
+	count(_of_user) > 0
+}
+
+# Of several thresholds that one request crosses the highest is told, and that of the day in the words of the file.
+_warnings := [warning.message |
+	some limit in _crossed
+	endswith(limit.id, ":day")
+	some warning in _budgets.per_user_budgets.warnings
+	warning.at_percent == max({percent | some percent in limit.crossed; percent != 100})
+]
+
+_approaching := [_budgets.per_user_budgets.on_approaching_limit.message_template |
+	count(_crossed) > 0
+	_budgets.per_user_budgets.on_approaching_limit.action == "warn"
+]
+
+_crossed := [limit |
+	some limit in _budgeted
+	startswith(limit.id, "user:")
+	count([percent | some percent in limit.crossed; percent != 100]) > 0
+]
+
+default _footer := {}
+
+_footer := {"footer": _budgets.per_user_budgets.budget_footer} if {
+	_budgets.per_user_budgets.include_budget_in_response
+	count(_of_user) > 0
+}
+
+default _notices := {}
+
+_notices := {"notify": _notices_due} if count(_notices_due) > 0
+
+# Each threshold once in its period, as the counters announce it; that a soft limit is reached, if the file says so.
+_notices_due := [notice |
+	some limit in _budgeted
+	some percent in limit.crossed
+	_is_told(percent, _actions[limit.id])
+	notice := {"to": "admin", "kind": "budget", "limit": limit.id, "percent": percent}
+]
+
+_is_told(percent, _) if percent < 100
+
+_is_told(percent, action) if {
+	percent >= 100
+	action != "soft_limit"
+}
+
+_is_told(percent, "soft_limit") if {
+	percent >= 100
+	_exceeded.soft_limit.notify_admin
+}
 
 _too_little_left := concat(" ", [
 	"This request needs more than the {tokens_remaining} tokens left of the {period} allowance of {tokens_limit}.",

@@ -1,3 +1,7 @@
+# METADATA
+# schemas:
+#   - data.openclaw.rate_limit.plan: schema.plan
+#   - data.openclaw.rate_limit.decision: schema.decision
 package openclaw.rate_limit_test
 
 import data.openclaw.rate_limit
@@ -9,7 +13,40 @@ config := {
 		"tenants": {"acme": {}, "globex": {"capacity": 50000}, "initech": {"refill": "hourly", "capacity": 0}},
 	},
 	"models": {"models": {"lab/large": {"weight": 20, "aliases": ["large"]}}},
+	"budgets": budgets(false, {"action": "hard_stop"}),
+	"authentication": {"require_user": false},
+	"users": {},
 }
+
+budgets(enabled, exceeded) := {
+	"per_user_budgets": {
+		"enabled": enabled,
+		"default_limits": {"daily_tokens": 1000},
+		"user_overrides": {},
+		"role_limits": {},
+		"reset_schedule": {"daily_reset_time": "00:00", "monthly_reset_day": 1, "timezone": "UTC"},
+		"rollover": {"enabled": false, "max_rollover_tokens": 0},
+		"warnings": [{"at_percent": 75, "message": "three quarters"}, {"at_percent": 90, "message": "nearly all"}],
+		"on_approaching_limit": {"action": "warn", "message_template": "{percent_used}%"},
+		"include_budget_in_response": true,
+		"budget_footer": "{tokens_used}",
+		"on_limit_exceeded": object.union(
+			{
+				"soft_limit": {"message": "soft", "notify_admin": true},
+				"hard_stop": {"message": "hard", "status_code": 429},
+				"reduced_priority": {"force_model": "lab/small", "message": "cheaper"},
+			},
+			exceeded,
+		),
+		"expected_output_tokens": 100,
+	},
+	"department_budgets": {},
+	"project_budgets": {},
+	"team_budgets": {},
+	"tenant_budgets": {},
+}
+
+budgeted(exceeded) := object.union(config, {"budgets": budgets(true, exceeded)})
 
 closed := object.union(config, {"tenants": {"unknown_tenants": "deny"}})
 
@@ -21,6 +58,8 @@ limit_for(request) := limit if {
 	count(plan.limits) == 1
 	limit := plan.limits[0]
 }
+
+refusal_of(plan) := plan.refuse if object.keys(plan) == {"refuse"}
 
 decision_on(outcome) := decision if {
 	decision := rate_limit.decision with input as {"tenant_id": "acme", "outcome": outcome} with data.config as config
@@ -66,19 +105,19 @@ test_an_unknown_tenant_gets_the_defaults_or_is_refused if {
 	limit_for({"tenant_id": "umbrella"}).capacity == 10000
 
 	plan := rate_limit.plan with input as {"tenant_id": "umbrella"} with data.config as closed
-	plan == {"refuse": {"reason": "unknown_tenant", "status": 403, "message": "This tenant is not known."}}
+	refusal_of(plan) == {"reason": "unknown_tenant", "status": 403, "message": "This tenant is not known."}
 
 	known := rate_limit.plan with input as {"tenant_id": "acme"} with data.config as closed
 	object.keys(known) == {"limits"}
 }
 
 test_a_request_that_names_no_tenant_is_refused if {
-	refused := {"refuse": {"reason": "unknown_tenant", "status": 403, "message": "The request names no tenant."}}
+	refused := {"reason": "unknown_tenant", "status": 403, "message": "The request names no tenant."}
 	every tenant in ["", null, false, 7, ["acme"], {"acme": 1}] {
-		plan_for({"tenant_id": tenant}) == refused
+		refusal_of(plan_for({"tenant_id": tenant})) == refused
 	}
-	plan_for({}) == refused
-	plan_for("acme") == refused
+	refusal_of(plan_for({})) == refused
+	refusal_of(plan_for("acme")) == refused
 }
 
 test_a_name_may_be_as_long_as_fits_into_a_plan if {
@@ -118,4 +157,148 @@ test_an_outcome_that_is_none_is_denied if {
 	}
 	rate_limit.allow == false with input as {"tenant_id": "acme"}
 	rate_limit.decision.allow == false with input as {"tenant_id": "acme"}
+}
+
+alice := {"tenant_id": "acme", "user_id": "alice", "model": "lab/large", "input_tokens": 50}
+
+day := "user:alice:tokens:day"
+
+plan_by(exceeded, request) := plan if {
+	plan := rate_limit.plan with input as request with data.config as budgeted(exceeded)
+}
+
+# What is decided on an outcome of the user's day.
+decision_by(exceeded, outcome) := decision if {
+	request := object.union(alice, {"outcome": outcome})
+	decision := rate_limit.decision with input as request with data.config as budgeted(exceeded)
+}
+
+granted(more) := {"granted": true, "candidate": null, "limits": [object.union(
+	{"id": day, "granted": true, "over": false, "crossed": [], "on_exceed": "flag"},
+	more,
+)]}
+
+budget_of(limits) := [limit.on_exceed | some limit in limits; limit.id == day]
+
+test_a_user_draws_on_the_budget_too if {
+	plan := plan_by({"action": "hard_stop"}, alice)
+	[limit.id | some limit in plan.limits] == ["tenant:acme:tokens", day]
+	plan.limits[1].cost == 150
+	budget_of(plan.limits) == ["deny"]
+	budget_of(plan_by({"action": "soft_limit"}, alice).limits) == ["flag"]
+	count(plan_by({"action": "hard_stop"}, {"tenant_id": "acme"}).limits) == 1
+}
+
+test_a_cheaper_model_is_the_second_candidate if {
+	plan := plan_by({"action": "reduced_priority"}, alice)
+	[candidate.model | some candidate in plan.candidates] == ["lab/large", "lab/small"]
+	[budget_of(candidate.limits) | some candidate in plan.candidates] == [["deny"], ["flag"]]
+	[candidate.limits[0].cost | some candidate in plan.candidates] == [20, 1]
+	not plan.limits
+}
+
+test_a_request_for_the_cheaper_model_has_no_other if {
+	plan := plan_by({"action": "reduced_priority"}, object.union(alice, {"model": "lab/small"}))
+	budget_of(plan.limits) == ["flag"]
+	not plan.candidates
+}
+
+test_a_request_for_no_model_can_be_told_one if {
+	every model in ["", null, 7] {
+		plan := plan_by({"action": "reduced_priority"}, object.union(alice, {"model": model}))
+		[candidate.model | some candidate in plan.candidates] == ["default", "lab/small"]
+	}
+}
+
+test_what_has_room_is_allowed_with_a_footer if {
+	decision := decision_by({"action": "hard_stop"}, granted({}))
+	decision.reason == "ok"
+	decision.warnings == []
+	object.keys(decision.obligations) == {"footer"}
+	decision.obligations.footer == "{tokens_used}"
+	decision.about == [day]
+}
+
+test_a_threshold_is_told_to_the_user_and_the_admin if {
+	decision := decision_by({"action": "soft_limit"}, granted({"crossed": [75, 90]}))
+	decision.warnings == ["nearly all", "{percent_used}%"]
+	[notice.percent | some notice in decision.obligations.notify] == [75, 90]
+}
+
+test_that_a_budget_is_used_up_is_told_to_the_admin_unless_a_soft_limit_says_otherwise if {
+	told := decision_by({"action": "soft_limit"}, granted({"crossed": [100]}))
+	told.warnings == []
+	[notice.percent | some notice in told.obligations.notify] == [100]
+
+	quiet := decision_by(
+		{"action": "soft_limit", "soft_limit": {"message": "soft", "notify_admin": false}},
+		granted({"crossed": [100]}),
+	)
+	not quiet.obligations.notify
+
+	hard := decision_by({"action": "hard_stop"}, granted({"crossed": [100]}))
+	[notice.percent | some notice in hard.obligations.notify] == [100]
+}
+
+test_beyond_a_soft_limit_is_allowed_and_flagged if {
+	decision := decision_by({"action": "soft_limit"}, granted({"over": true}))
+	decision.allow == true
+	decision.reason == "over_soft_limit"
+	decision.message == "soft"
+	decision.about == [day]
+}
+
+test_the_cheaper_model_is_forced_when_it_was_chosen if {
+	outcome := object.union(granted({"over": true}), {"candidate": "lab/small"})
+	decision := decision_by({"action": "reduced_priority"}, outcome)
+	decision.allow == true
+	decision.reason == "routed_cheaper"
+	decision.message == "cheaper"
+	decision.obligations.force_model == "lab/small"
+
+	asked := decision_by({"action": "reduced_priority"}, object.union(granted({}), {"candidate": "lab/large"}))
+	asked.reason == "ok"
+	not asked.obligations.force_model
+}
+
+test_beyond_a_hard_stop_is_denied if {
+	outcome := {"granted": false, "candidate": null, "limits": [
+		{"id": "tenant:acme:tokens", "granted": true, "over": false, "crossed": [], "on_exceed": "deny"},
+		{"id": day, "granted": false, "over": true, "crossed": [], "on_exceed": "deny"},
+	]}
+	decision := decision_by({"action": "hard_stop"}, outcome)
+	decision.allow == false
+	decision.reason == "budget_exceeded"
+	decision.status == 429
+	decision.message == "hard"
+	decision.about == [day]
+}
+
+test_no_footer_and_no_warning_unless_the_file_says_so if {
+	said := budgeted({"action": "hard_stop"})
+	silent := object.union(said, {"budgets": {"per_user_budgets": {
+		"include_budget_in_response": false,
+		"on_approaching_limit": {"action": "none"},
+	}}})
+	request := object.union(alice, {"outcome": granted({"crossed": [75]})})
+	decision := rate_limit.decision with input as request with data.config as silent
+	decision.warnings == ["three quarters"]
+	not decision.obligations.footer
+}
+
+test_a_request_that_names_no_user_is_refused_where_one_is_required if {
+	required := object.union(config, {"authentication": {"require_user": true}})
+	every user in ["", null, 7] {
+		plan := rate_limit.plan with input as {"tenant_id": "acme", "user_id": user} with data.config as required
+		refusal_of(plan).reason == "unidentified"
+	}
+	known := rate_limit.plan with input as alice with data.config as required
+	not known.refuse
+
+	# Who is not served is told that, and nothing more.
+	both := object.union(required, {"tenants": closed.tenants})
+	unknown := rate_limit.plan with input as {"tenant_id": "umbrella"} with data.config as both
+	refusal_of(unknown).reason == "unknown_tenant"
+	listed := rate_limit.plan with input as {"tenant_id": "acme"} with data.config as both
+	refusal_of(listed).reason == "unidentified"
 }

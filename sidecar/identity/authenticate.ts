@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context, MiddlewareHandler } from 'hono';
+import { Refusal } from '../routes/refusal.ts';
+import type { Shown } from './identify.ts';
+import type { Identities } from './identities.ts';
+import type { Identity } from './identity.ts';
+
+export interface IdentifiedEnv {
+  Variables: { identity: Identity };
+}
+
+/** Lets through who is identified, and says to the routes who that is. Everybody else gets the same 401. */
+export function authenticate(identities: Identities): MiddlewareHandler<IdentifiedEnv> {
+  return async function identified(c, next) {
+    const identity = await identities.identify(shownBy(c));
+    if (!identity) throw identities.refusal();
+    c.set('identity', identity);
+    return next();
+  };
+}
+
+/** For what concerns all tenants: only the service. */
+export const serviceOnly: MiddlewareHandler<IdentifiedEnv> = async (c, next) => {
+  if (c.get('identity').type !== 'service') throw new Refusal(403, 'unauthorized', 'only the service may ask for this');
+  return next();
+};
+
+function shownBy(c: Context): Shown {
+  const incoming = (c.env as { incoming?: IncomingMessage } | undefined)?.incoming;
+  return {
+    authorization: c.req.header('Authorization'),
+    apiKey: c.req.header('X-API-Key'),
+    values: (name) => incoming?.headersDistinct[name.toLowerCase()] ?? [],
+    address: incoming?.socket?.remoteAddress,
+  };
+}
