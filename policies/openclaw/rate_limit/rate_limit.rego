@@ -166,17 +166,16 @@ _over := [limit.id | some limit in _budgeted; limit.over == true]
 _budgeted := [limit | some limit in input.outcome.limits; _actions[limit.id]]
 
 # The warnings, the footer and the notices that are due with what is allowed.
-_told := {
-	"about": _about,
+_told := object.union(_about, {
 	"warnings": array.concat(_warnings, _approaching),
 	"obligations": object.union(_footer, _notices),
-}
+})
 
-default _about := []
+default _about := {}
 
-_about := _over if count(_over) > 0
+_about := {"about": _over} if count(_over) > 0
 
-_about := _of_user if {
+_about := {"about": _of_user} if {
 	count(_over) == 0
 	count(_of_user) > 0
 }
