@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import type { Log } from '../runtime/log.ts';
+import { requireAdminToken } from '../runtime/require-admin-token.ts';
 import { wireError } from '../schemas/errors.ts';
-import { requireAdminToken } from './admin-token.ts';
 import { isAway } from './database/errors.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
 import { usageRoutes } from './routes/usage.ts';

@@ -30,9 +30,9 @@ await runMain(async (process) => {
   closers.add('usage stream', () => stream.close());
   closers.add('counters', () => store.close());
 
-  // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
-  const sidecar = await serveSidecar(process, config, store);
   const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
+  // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
+  const sidecar = await serveSidecar(process, { config, store, adminToken });
   const billing = await serveBilling(process, { config: config.current(), stream, registry, adminToken });
   config.start();
   print(welcome({ sidecar, billing, adminToken, environment }));

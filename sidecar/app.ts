@@ -3,9 +3,11 @@ import { HTTPException } from 'hono/http-exception';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
+import type { Config } from '../runtime/config/files.ts';
 import type { ConfigStatus } from '../runtime/config/live-config.ts';
 import type { Log } from '../runtime/log.ts';
 import { errorText, wireError } from '../schemas/errors.ts';
+import { adminRoutes } from './admin/routes.ts';
 import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
 import type { OwedJournal } from './decision/owed/journal.ts';
@@ -44,7 +46,10 @@ export interface AppDeps {
   registry: Registry;
   environment: Environment;
   identities: Identities;
+  config: () => Config;
   configStatus: () => ConfigStatus;
+  /** Undefined: the admin's routes are closed, and say how to open them. */
+  adminToken: string | undefined;
   labels: Labels;
   clock: Clock;
   log: Log;
@@ -73,6 +78,7 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', usageRoutes(data));
   app.route('/', decisionRoutes(deps));
   app.route('/', statusRoutes(deps));
+  app.route('/', adminRoutes(deps));
   app.route('/', notOfferedRoutes());
   return app;
 }

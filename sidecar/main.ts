@@ -14,6 +14,6 @@ await runMain(async (process) => {
     ]);
   }
   process.closers.add('counters', () => store.close());
-  await serveSidecar(process, config, store);
+  await serveSidecar(process, { config, store, adminToken: process.environment.ADMIN_TOKEN });
   config.start();
 });

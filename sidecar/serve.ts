@@ -6,9 +6,12 @@ import type { CounterStore } from './counters/contract.ts';
 import { createSidecar } from './sidecar.ts';
 
 /** Loads the policy and serves the sidecar. Resolves with its address. */
-export async function serveSidecar(process: Process, config: LiveConfig, store: CounterStore): Promise<string> {
+export async function serveSidecar(
+  process: Process,
+  { adminToken, config, store }: { adminToken: string | undefined; config: LiveConfig; store: CounterStore },
+): Promise<string> {
   const { closers, environment, log } = process;
-  const app = await createSidecar({ ...process, config, store, clock: systemClock });
+  const app = await createSidecar({ ...process, adminToken, config, store, clock: systemClock });
   const listening = await listen(app, { host: environment.HOST, port: environment.PORT, variable: 'PORT' });
   closers.add('sidecar listener', () => listening.close());
   log.info({ url: listening.url }, 'sidecar is listening');

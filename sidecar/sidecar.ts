@@ -34,19 +34,32 @@ export interface SidecarDeps {
   clock: Clock;
   log: Log;
   closers: Closers;
+  adminToken: string | undefined;
 }
 
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
-export async function createSidecar({ clock, closers, config, environment, log, store }: SidecarDeps): Promise<Hono> {
+export async function createSidecar({
+  adminToken,
+  clock,
+  closers,
+  config,
+  environment,
+  log,
+  store,
+}: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
   const shared = { environment, config: config.current(), clock, log, closers, registry };
   const policies = await openPolicies(shared);
   const shadowPolicies = await openShadowPolicies(shared);
-  const identities = new Identities({ tokens: environment.OPA_TOKEN }, config.current());
+  const identities = await Identities.open(
+    { tokens: environment.OPA_TOKEN, configDir: environment.CONFIG_DIR, clock, log },
+    config.current(),
+  );
+  closers.add('identities', () => identities.close());
   config.onChange(async (changed) => {
     await policies.reconfigure(policyData(changed));
     await shadowPolicies?.reconfigure(policyData(changed));
-    identities.use(changed);
+    await identities.use(changed);
   });
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
@@ -81,7 +94,9 @@ export async function createSidecar({ clock, closers, config, environment, log, 
     registry,
     environment,
     identities,
+    config: config.current,
     configStatus: config.status,
+    adminToken,
     labels,
     clock,
     log,
@@ -107,7 +122,7 @@ async function openOwed({
   environment: { DATA_DIR, ON_STORE_FAILURE },
   log,
   store,
-}: Omit<SidecarDeps, 'config'>): Promise<OwedJournal> {
+}: Omit<SidecarDeps, 'adminToken' | 'config'>): Promise<OwedJournal> {
   const owed = await OwedJournal.open({ dataDir: DATA_DIR, allow: ON_STORE_FAILURE === 'allow', clock, log });
   closers.add('what is owed', () => owed.close());
   const replay = new Replay(owed, store, log);

@@ -40,7 +40,8 @@ export function identifier(deps: IdentifyDeps): (shown: Shown) => Identity | und
     return accepted?.some((one) => timingSafeEqual(one, given)) ?? false;
   };
   const mustShow = auth.enabled ? auth.require_auth : accepted !== undefined;
-  const unshown = mustShow ? undefined : accepted === undefined ? SERVICE : ANONYMOUS;
+  const isOpen = accepted === undefined && !auth.enabled;
+  const unshown = mustShow ? undefined : isOpen ? SERVICE : ANONYMOUS;
 
   return (shown) => {
     const { apiKey, authorization } = shown;

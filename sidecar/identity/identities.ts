@@ -1,13 +1,21 @@
+import type { Clock } from '../../runtime/clock.ts';
 import type { Config } from '../../runtime/config/files.ts';
+import type { Log } from '../../runtime/log.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { bind } from './bind.ts';
 import { identifier, type Shown } from './identify.ts';
 import type { Identity } from './identity.ts';
 import { KnownUsers } from './known-users.ts';
+import { type TokenReader, tokenReader } from './token-reader.ts';
+import { trustedProxy } from './trusted-proxy.ts';
 
 export interface IdentitiesOptions {
   /** OPA_TOKEN. */
   tokens: readonly string[] | undefined;
+  /** CONFIG_DIR, where a file of keys lies. */
+  configDir: string;
+  clock: Clock;
+  log: Log;
 }
 
 interface InUse {
@@ -19,15 +27,26 @@ interface InUse {
 /** Who is calling, by the configuration in use. */
 export class Identities {
   readonly #options: IdentitiesOptions;
+  readonly #reader: TokenReader;
   #inUse: InUse;
 
-  constructor(options: IdentitiesOptions, config: Config) {
-    this.#options = options;
-    this.#inUse = this.#by(config);
+  /** Waits some seconds for a server that has the keys of tokens, and goes on without. */
+  static async open(options: IdentitiesOptions, { auth, users }: Config): Promise<Identities> {
+    const known = new KnownUsers(users);
+    const reader = await tokenReader({ ...options, auth, users: known });
+    return new Identities(options, reader, { auth, users: known });
   }
 
-  use(config: Config): void {
-    this.#inUse = this.#by(config);
+  private constructor(options: IdentitiesOptions, reader: TokenReader, first: Rules) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#inUse = this.#by(first);
+  }
+
+  async use({ auth, users }: Config): Promise<void> {
+    const known = new KnownUsers(users);
+    await this.#reader.reload({ auth, users: known });
+    this.#inUse = this.#by({ auth, users: known });
   }
 
   /** Undefined: it shows what is nobody's, or nothing where something must be shown. */
@@ -46,15 +65,24 @@ export class Identities {
     return new Refusal(401, 'unauthorized', 'request rejected by administrative policy', errors);
   }
 
-  #by({ auth, users: known }: Config): InUse {
-    const users = new KnownUsers(known);
-    const { tokens } = this.#options;
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+
+  #by({ auth, users }: Rules): InUse {
+    const { clock, log, tokens } = this.#options;
+    const byProxy = trustedProxy({ auth, users, clock, log });
     return {
       users,
-      identify: identifier({ tokens, auth, users, byToken: undefined, byProxy: undefined }),
+      identify: identifier({ tokens, auth, users, byToken: this.#reader.byToken, byProxy }),
       isAuthenticating: auth.enabled,
     };
   }
+}
+
+interface Rules {
+  auth: Config['auth'];
+  users: KnownUsers;
 }
 
 const UNIDENTIFIED = 'show who you are: with a key in X-API-Key, or a token in Authorization: Bearer';

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
 import { pino } from 'pino';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { authSchema } from '../../schemas/config/auth.ts';
 import { usersSchema } from '../../schemas/config/users.ts';
 import { TestClock } from '../../test/helpers/clock.ts';
@@ -152,5 +152,18 @@ describe('at a reload', () => {
     await reader.reload({ auth: authOf({ method: 'jwt', jwks_url: there.jwksUrl }), users: nobody });
     expect(await userOf(two)).toBe('alice');
     expect(here.requests).toHaveLength(asked);
+  });
+
+  test('keys that are no longer used are no longer read', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { reader } = await opened({ method: 'jwt', jwks_file: 'a.json' });
+    expect(vi.getTimerCount()).toBe(1);
+    await reader.reload({ auth: authOf({ method: 'jwt', jwks_file: 'a.json' }), users: nobody });
+    expect(vi.getTimerCount()).toBe(1);
+    await reader.reload({ auth: authOf({ method: 'jwt', jwks_file: 'b.json' }), users: nobody });
+    expect(vi.getTimerCount()).toBe(1);
+    await reader.reload({ auth: authOf({ method: 'api_key' }), users: nobody });
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -44,12 +44,6 @@ export function trustedProxy({ auth, clock, log, users }: TrustedProxyDeps) {
   };
 }
 
-/** Every value of a header, of what node:http gives as `rawHeaders`: names and values by turns. */
-export function headerValues(rawHeaders: readonly string[], name: string): string[] {
-  const sought = name.toLowerCase();
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === sought);
-}
-
 function listOf(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {

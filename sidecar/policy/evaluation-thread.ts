@@ -16,6 +16,7 @@ const { wasm, data, memoryPages, progress } = workerData as ThreadData;
 const seen = new Int32Array(progress);
 const builtins = createBuiltins(systemClock);
 const limit = new TimeLimit();
+const START_MS = 1_000;
 
 /** Its types name what its module has in the default export alone. */
 const { loadPolicySync } = (opaWasm as unknown as { default: typeof opaWasm }).default;
@@ -44,6 +45,8 @@ async function start(): Promise<LoadedPolicy | undefined> {
     loaded = load();
     const needed = requiredBuiltins(loaded);
     await builtins.prepare(needed);
+    // Node loads the clock at its first use; interrupted in that, it would be undefined.
+    limit.completes(() => evaluateSome([], []), START_MS);
     ready = { entrypoints: Object.keys(loaded.entrypoints), builtins: needed };
   } catch (error) {
     ready = { error: message(error) };

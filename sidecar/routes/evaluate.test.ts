@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../runtime/config/files.ts';
@@ -31,9 +32,14 @@ beforeEach(async () => {
 
 afterEach(() => Promise.all([before.close(), after.close()]));
 
-function reloading(): EvaluateDeps {
+async function reloading(): Promise<EvaluateDeps> {
   const clock = new TestClock(Date.parse('2026-01-01T12:00:00Z'));
   const { store } = createScratchStore({ clock });
+  const configDir = join(packageRoot, 'config');
+  const identities = await Identities.open(
+    { tokens: undefined, configDir, clock, log: pino({ level: 'silent' }) },
+    loadConfig(configDir),
+  );
   let asked = 0;
   return {
     policy: () => (asked++ === 0 ? before : after),
@@ -41,7 +47,7 @@ function reloading(): EvaluateDeps {
     metrics: new DecisionMetrics(new Registry(), clock),
     decisionLog: undefined,
     shadow: undefined,
-    identities: new Identities({ tokens: undefined }, loadConfig(join(packageRoot, 'config'))),
+    identities,
     clock,
   };
 }
@@ -64,7 +70,7 @@ const input = {
 const GRANTED = { allow: true, reason: 'ok' };
 
 test('a document above a metered package is of one policy, whatever takes its place meanwhile', async () => {
-  const { policyRevision, result } = await evaluate(reloading(), {
+  const { policyRevision, result } = await evaluate(await reloading(), {
     path: ['test'],
     input,
     identity: SERVICE,
@@ -77,7 +83,7 @@ test('a document above a metered package is of one policy, whatever takes its pl
 test.each([true, false])(
   'a metered package is of one policy, whatever takes its place meanwhile (take: %s)',
   async (take) => {
-    const { policyRevision, result } = await evaluate(reloading(), {
+    const { policyRevision, result } = await evaluate(await reloading(), {
       path: ['test', 'metered'],
       input,
       identity: SERVICE,

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
 import type { Clock } from '../../runtime/clock.ts';
+import type { Config } from '../../runtime/config/files.ts';
+import type { ModelsConfig } from '../../schemas/config/models.ts';
 import { wireError } from '../../schemas/errors.ts';
 import { type UsageReport, usageReportSchema } from '../../schemas/usage-report.ts';
 import type { Actual, CounterStore, SettleRequest, SettleResult } from '../counters/contract.ts';
 import type { OwedJournal } from '../decision/owed/journal.ts';
+import { nanosOf } from '../decision/price.ts';
 import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import type { Identity } from '../identity/identity.ts';
 import { canonical } from '../policy/canonical.ts';
@@ -19,6 +22,7 @@ export interface UsageDeps {
   /** Undefined: no second policy is compared with the one in force. */
   shadow: Shadow | undefined;
   clock: Clock;
+  config: () => Config;
   maxBodyBytes: number;
 }
 
@@ -26,7 +30,7 @@ export interface UsageDeps {
  * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
  * The same report again gets the same answer.
  */
-export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono<IdentifiedEnv> {
+export function usageRoutes({ clock, config, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono<IdentifiedEnv> {
   const app = new Hono<IdentifiedEnv>();
   app.post('/v1/usage', async (c) => {
     const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
@@ -47,7 +51,7 @@ export function usageRoutes({ clock, maxBodyBytes, owed, shadow, store }: UsageD
       decisionId: owed.nameOf(report.decision_id),
       tenantId: report.tenant_id,
       kind: usedNothing(report) ? 'void' : 'settle',
-      actual: actual(report),
+      actual: actual(report, config().models),
       usage: report.usage,
       model: report.model,
       fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
@@ -81,11 +85,15 @@ const isOwed = (owed: OwedJournal, { decision_id, tenant_id }: UsageReport) => {
 const usedNothing = ({ outcome, usage }: UsageReport) =>
   outcome !== 'succeeded' && Object.values(usage ?? {}).every((amount) => amount === 0);
 
-/** Tokens are all that the provider counts once: reasoning is part of its output. */
-function actual({ usage }: UsageReport): Actual {
+/**
+ * Tokens are all that the provider counts once: reasoning is part of its output. Money is known where the report names a model
+ * that has a price; elsewhere its estimate stands.
+ */
+function actual({ model, usage }: UsageReport, card: ModelsConfig): Actual {
   if (!usage || Object.keys(usage).length === 0) return {};
   const { cache_read = 0, cache_write = 0, input = 0, output = 0 } = usage;
-  return { tokens: input + output + cache_read + cache_write };
+  const usd = model === undefined ? undefined : nanosOf(usage, model, card);
+  return { tokens: input + output + cache_read + cache_write, ...(usd !== undefined && { usd }) };
 }
 
 function settled(decisionId: string, result: SettleResult) {

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { packageRoot } from '../../runtime/package-root.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { Issuer, signingKey } from '../helpers/issuer.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startSidecar } from '../helpers/services.ts';
 import { get, post } from '../helpers/sidecar-client.ts';
@@ -209,5 +210,55 @@ defaults: { capacity: ${capacity}, refill: daily, price_per_token: "0.0001", bil
       expect((await get(`${sidecar.url}/metrics`)).body).toMatch(/^openclaw_config_failing 1$/m),
     );
     expect(await capacity()).toBe(77);
+  });
+});
+
+describe('a token', () => {
+  test('says who is calling, by keys that its server has, also after they were exchanged', async () => {
+    const [first, second] = [await signingKey('k1'), await signingKey('k2')];
+    const issuer = await Issuer.start(first);
+    const sidecar = await start({
+      'users.yaml': USERS,
+      'auth.yaml': `authentication: { method: jwt, jwks_url: "${issuer.jwksUrl}", issuer: "${issuer.url}", audience: sidecar }`,
+    });
+    const claims = { sub: 'user_alice', iss: issuer.url, aud: 'sidecar', exp: Math.floor(Date.now() / 1000) + 600 };
+    const token = await first.sign(claims);
+    expect((await ask(sidecar, {}, bearer(token))).body.result).toBe(true);
+    expect((await ask(sidecar, { tenant_id: 'globex' }, bearer(token))).status).toBe(403);
+    expect((await ask(sidecar, { user_id: 'user_bob' }, bearer(token))).status).toBe(403);
+    issuer.publish(first, second);
+    expect((await ask(sidecar, {}, bearer(await second.sign(claims)))).body.result).toBe(true);
+
+    const refused = [
+      await first.sign({ ...claims, aud: 'another' }),
+      await first.sign({ ...claims, exp: 1 }),
+      await (await signingKey('k1')).sign(claims),
+      `${token.slice(0, -4)}AAAA`,
+      token.replace(/^[^.]+/, Buffer.from('{"alg":"none"}').toString('base64url')),
+    ];
+    const nobody = await ask(sidecar, {}, {});
+    expect(nobody.status).toBe(401);
+    for (const each of refused) {
+      const { body, status } = await ask(sidecar, {}, bearer(each));
+      expect({ status, body }).toEqual({ status: 401, body: nobody.body });
+    }
+    expect(sidecar.process.output.join('\n')).not.toContain(token.slice(0, 40));
+  });
+
+  test('need not be there where a trusted proxy says in its header who is calling', async () => {
+    const users = USERS.replace('user_alice,', 'user_alice, email: alice@example.com,');
+    const proxy = (address: string) =>
+      start({
+        'users.yaml': users,
+        'auth.yaml': `authentication: { method: api_key, trusted_proxy: { addresses: [${address}] } }`,
+      });
+    const mail = (value: string) => ({ 'X-Forwarded-Email': value });
+    const trusting = await proxy('127.0.0.1');
+    expect((await ask(trusting, {}, mail('Alice@example.com'))).body.result).toBe(true);
+    expect((await ask(trusting, { tenant_id: 'globex' }, mail('alice@example.com'))).status).toBe(403);
+    expect((await ask(trusting, {}, mail('mallory@example.com'))).status).toBe(401);
+    expect((await ask(trusting, {}, mail('alice@example.com, mallory@example.com'))).status).toBe(401);
+    const other = await proxy('10.0.0.0/8');
+    expect((await ask(other, {}, mail('alice@example.com'))).status).toBe(401);
   });
 });

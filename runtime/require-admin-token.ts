@@ -4,7 +4,7 @@ import { wireError } from '../schemas/errors.ts';
 
 const UNSET = wireError(
   'unauthorized',
-  'the billing API is closed: set ADMIN_TOKEN to a long random string, restart, and send it as "Authorization: Bearer <token>"',
+  'this is closed: set ADMIN_TOKEN to a long random string, restart, and send it as "Authorization: Bearer <token>"',
 );
 const REFUSED = wireError('unauthorized', 'this needs the admin token, sent as "Authorization: Bearer <token>"');
 
