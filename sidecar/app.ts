@@ -15,6 +15,7 @@ import type { DecisionLog } from './decision-log/decision-log.ts';
 import { authenticate, serviceOnly } from './identity/authenticate.ts';
 import type { Identities } from './identity/identities.ts';
 import type { DecisionMetrics } from './metrics.ts';
+import type { Notices } from './notices/notices.ts';
 import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PolicyStatus } from './policy/status.ts';
@@ -46,6 +47,7 @@ export interface AppDeps {
   registry: Registry;
   environment: Environment;
   identities: Identities;
+  notices: Notices | undefined;
   config: () => Config;
   configStatus: () => ConfigStatus;
   /** Undefined: the admin's routes are closed, and say how to open them. */

@@ -21,6 +21,7 @@ import { observeDecisionLog } from './decision-log/metrics.ts';
 import { openDecisionLog } from './decision-log/open.ts';
 import { Identities } from './identity/identities.ts';
 import { DecisionMetrics, observeConfig, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
+import { openNotices } from './notices/open.ts';
 import { openPolicies, openShadowPolicies } from './policy/open-policies.ts';
 import type { Policies } from './policy/policies.ts';
 import { ShadowCounts } from './shadow/counts.ts';
@@ -61,6 +62,8 @@ export async function createSidecar({
     await shadowPolicies?.reconfigure(policyData(changed));
     await identities.use(changed);
   });
+  const notices = openNotices({ environment, registry, clock, log });
+  closers.add('notices', async () => notices?.close());
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
   const denials = new Denials({ store, clock, log });
@@ -94,6 +97,7 @@ export async function createSidecar({
     registry,
     environment,
     identities,
+    notices,
     config: config.current,
     configStatus: config.status,
     adminToken,

@@ -115,6 +115,9 @@ export const environmentSchema = z.object({
   DECISION_LOG_SPOOL_BYTES: whole(65_536, 1_099_511_627_776, 'bytes').default(67_108_864),
   DECISION_LOG_FILE_BYTES: whole(4_096, 1_099_511_627_776, 'bytes').default(67_108_864),
   DECISION_LOG_FILES: whole(1, 1_000, 'files').default(5),
+  NOTIFY_SLACK_URL: restUrl.optional(),
+  NOTIFY_WEBHOOK_URL: restUrl.optional(),
+  NOTIFY_WEBHOOK_SECRET: text('a secret').optional(),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'must be trace, debug, info, warn, error, fatal or silent',
@@ -171,6 +174,11 @@ function mismatches(environment: Environment): string[] {
   }
   if (environment.DECISION_LOG_URL && !environment.DECISION_LOGS?.includes('http')) {
     problems.push('DECISION_LOGS must name http, because DECISION_LOG_URL is set: nothing would be sent there');
+  }
+  if (Boolean(environment.NOTIFY_WEBHOOK_URL) !== Boolean(environment.NOTIFY_WEBHOOK_SECRET)) {
+    problems.push(
+      'NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET belong together: what is sent there is signed; set both, or none',
+    );
   }
   const stores = (['REDIS_URL', 'REDIS_CLUSTER_URLS', 'UPSTASH_REDIS_REST_URL'] as const).filter(
     (name) => environment[name],

@@ -1,4 +1,4 @@
-import type { Decision, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
+import type { Decision, Limit, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
 import { windowSeconds } from './window-seconds.ts';
 
 const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time)\}/g;
@@ -6,17 +6,22 @@ const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_rema
 const PERIODS: Record<number, string> = { 3600: 'hourly', 86400: 'daily', 604800: 'weekly', 2592000: 'monthly' };
 
 /**
- * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, and in warnings
- * of the one that crossed a threshold, among those that the decision is `about`.
+ * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, among those
+ * that the decision is `about`. Warnings and footer speak to the user: of the user's own limits where it has any, and in warnings of
+ * one that crossed a threshold.
  */
 export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan): Decision {
   const told = outcome.limits.filter(({ id }) => decision.about?.includes(id));
   const limits = told.length ? told : outcome.limits;
+  const own = outcome.limits.filter(({ id }) => ruleOf(id, plan)?.subject.type === 'user');
+  const crossing = (some: LimitOutcome[]) => decisive({ limits: some.filter(({ crossed }) => crossed.length > 0) });
   const limit = decisive({ limits });
-  const crossing = decisive({ limits: limits.filter(({ crossed }) => crossed.length > 0) }) ?? limit;
+  const footer = decisive({ limits: own }) ?? limit;
+  const warning = crossing(own) ?? crossing(limits) ?? limit;
   return fillPlaceholders(decision, {
     text: (name) => value(name, limit, plan),
-    warning: (name) => value(name, crossing, plan),
+    warning: (name) => value(name, warning, plan),
+    footer: (name) => value(name, footer, plan),
   });
 }
 
@@ -25,7 +30,7 @@ type Named = (name: string) => string;
 /** The words that a decision answers with. What it is `about` has served its purpose. */
 export function fillPlaceholders(
   { about: _, ...decision }: Decision,
-  named: { text: Named; warning: Named },
+  named: { text: Named; warning: Named; footer?: Named },
 ): Decision {
   const fill = (text: string, value = named.text) => text.replace(PLACEHOLDER, (_, name: string) => value(name));
   const { footer, notify } = decision.obligations;
@@ -35,7 +40,7 @@ export function fillPlaceholders(
     warnings: decision.warnings.map((warning) => fill(warning, named.warning)),
     obligations: {
       ...decision.obligations,
-      ...(footer !== undefined && { footer: fill(footer) }),
+      ...(footer !== undefined && { footer: fill(footer, named.footer) }),
       ...(notify && { notify: notify.map((notice) => filledNotice(notice, fill)) }),
     },
   };
@@ -64,11 +69,11 @@ function value(name: string, limit: LimitOutcome | undefined, plan: Plan): strin
     case 'percent_used':
       return String(limit.used_percent);
     case 'tokens_used':
-      return String(limit.used);
+      return amount(limit.used, limit, plan);
     case 'tokens_limit':
-      return String(limit.capacity);
+      return amount(limit.capacity, limit, plan);
     case 'tokens_remaining':
-      return String(limit.remaining);
+      return amount(limit.remaining, limit, plan);
     case 'period':
       return period(limit, plan);
     default:
@@ -76,8 +81,21 @@ function value(name: string, limit: LimitOutcome | undefined, plan: Plan): strin
   }
 }
 
+const NANOS = 9;
+
+/** As it is counted; money in USD and not in nano-dollars, of which nobody has heard: `$249.99`, `$0.0105`. */
+function amount(counted: number, { id }: LimitOutcome, plan: Plan): string {
+  if (ruleOf(id, plan)?.unit !== 'usd') return String(counted);
+  const digits = String(counted).padStart(NANOS + 1, '0');
+  const cents = digits.slice(-NANOS).replace(/0{1,7}$/, '');
+  return `$${digits.slice(0, -NANOS)}.${cents}`;
+}
+
 function period(limit: LimitOutcome, plan: Plan): string {
-  const rule = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].find(({ id }) => id === limit.id);
+  const rule = ruleOf(limit.id, plan);
   const seconds = rule && windowSeconds(rule);
   return seconds === undefined ? 'concurrent' : (PERIODS[seconds] ?? `${seconds}-second`);
 }
+
+const ruleOf = (id: string, plan: Plan): Limit | undefined =>
+  [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].find((limit) => limit.id === id);

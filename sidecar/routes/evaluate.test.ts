@@ -47,6 +47,7 @@ async function reloading(): Promise<EvaluateDeps> {
     metrics: new DecisionMetrics(new Registry(), clock),
     decisionLog: undefined,
     shadow: undefined,
+    notices: undefined,
     identities,
     clock,
   };

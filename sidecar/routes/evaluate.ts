@@ -6,6 +6,8 @@ import type { DecisionLog, Logged } from '../decision-log/decision-log.ts';
 import type { Identities } from '../identity/identities.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { DecisionMetrics } from '../metrics.ts';
+import { noticesOf } from '../notices/notice.ts';
+import type { Notices } from '../notices/notices.ts';
 import { canonical, InputError } from '../policy/canonical.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Shadow } from '../shadow/shadow.ts';
@@ -22,6 +24,8 @@ export interface EvaluateDeps {
   decisionLog: DecisionLog | undefined;
   /** Undefined: no second policy is compared with the one in force. */
   shadow: Shadow | undefined;
+  /** Undefined: no admin is told of anything. */
+  notices: Notices | undefined;
   clock: Clock;
   identities: Identities;
 }
@@ -86,7 +90,7 @@ function knownInput({ identities }: EvaluateDeps, target: Target, { identity, in
 }
 
 async function metered(
-  { decider, metrics, shadow }: EvaluateDeps,
+  { decider, metrics, notices, shadow }: EvaluateDeps,
   policy: Policy,
   target: Extract<Target, { kind: 'metered' }>,
   { idempotencyKey, identity, input, take }: Question,
@@ -99,7 +103,10 @@ async function metered(
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);
   logged?.metered(request, answer, { result, dryRun: !take });
-  if (take) shadow?.compare(request, answer);
+  if (take) {
+    shadow?.compare(request, answer);
+    notices?.send(noticesOf(request, answer));
+  }
   const { decisionId, policyRevision } = answer;
   return { result, decisionId, policyRevision, answer, known: true };
 }

@@ -10,6 +10,8 @@ import type { OwedJournal } from '../decision/owed/journal.ts';
 import { nanosOf } from '../decision/price.ts';
 import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import type { Identity } from '../identity/identity.ts';
+import { noticesOfReport } from '../notices/notice.ts';
+import type { Notices } from '../notices/notices.ts';
 import { canonical } from '../policy/canonical.ts';
 import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
@@ -21,6 +23,8 @@ export interface UsageDeps {
   owed: OwedJournal;
   /** Undefined: no second policy is compared with the one in force. */
   shadow: Shadow | undefined;
+  /** Undefined: no admin is told of anything. */
+  notices: Notices | undefined;
   clock: Clock;
   config: () => Config;
   maxBodyBytes: number;
@@ -30,7 +34,15 @@ export interface UsageDeps {
  * `POST /v1/usage`: what a decided call really used. Settles the reservation with it, or voids a call that used nothing.
  * The same report again gets the same answer.
  */
-export function usageRoutes({ clock, config, maxBodyBytes, owed, shadow, store }: UsageDeps): Hono<IdentifiedEnv> {
+export function usageRoutes({
+  clock,
+  config,
+  maxBodyBytes,
+  notices,
+  owed,
+  shadow,
+  store,
+}: UsageDeps): Hono<IdentifiedEnv> {
   const app = new Hono<IdentifiedEnv>();
   app.post('/v1/usage', async (c) => {
     const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
@@ -58,6 +70,10 @@ export function usageRoutes({ clock, config, maxBodyBytes, owed, shadow, store }
     };
     const result = await store.settle(settle);
     // Also of a decision that only the shadow policy took an estimate for.
+    if (result.kind === 'settled' && !result.replayed) {
+      const { tenant_id: tenantId = '' } = report;
+      notices?.send(noticesOfReport({ ...result, decisionId: report.decision_id, tenantId }));
+    }
     if (result.kind !== 'conflict') shadow?.settle(settle, clock.now());
     return c.json(settled(report.decision_id, result));
   });

@@ -125,7 +125,7 @@ decision := object.union(
 	count(_short) > 0
 }
 
-decision := decisions.denied("rate_limited", 429, _too_little_left) if {
+decision := object.union(decisions.denied("rate_limited", 429, _too_little_left), {"about": _not_budgeted}) if {
 	input.outcome.granted == false
 	count(_short) == 0
 }
@@ -136,10 +136,19 @@ _asked if is_boolean(input.outcome.granted)
 
 default _granted := {}
 
-_granted := {"reason": "over_soft_limit", "message": _exceeded.soft_limit.message} if {
+_granted := {"reason": "over_soft_limit", "message": _over_message} if {
 	not _routed
 	count(_over) > 0
 }
+
+default _over_message := ""
+
+_over_message := _exceeded.soft_limit.message if not _over_reduces
+
+_over_message := _exceeded.reduced_priority.message if _over_reduces
+
+# The cheaper model was asked for to begin with.
+_over_reduces if "reduced_priority" in {_actions[id] | some id in _over}
 
 _granted := {
 	"reason": "routed_cheaper",
@@ -156,12 +165,15 @@ _routed if {
 	_model_name != _cheaper
 }
 
-# Ids of budgets: the user's, those that were short, those that are used up beyond their end.
+# Ids of budgets: the user's, those that stopped the request, those that are used up beyond their end. A refusal is
+# told by the first candidate, of which those that only reduce deny too.
 _of_user := [limit.id | some limit in _budgeted; startswith(limit.id, "user:")]
 
-_short := [limit.id | some limit in _budgeted; limit.granted == false]
+_short := [limit.id | some limit in _budgeted; limit.granted == false; _actions[limit.id] == "hard_stop"]
 
 _over := [limit.id | some limit in _budgeted; limit.over == true]
+
+_not_budgeted := [limit.id | some limit in input.outcome.limits; not _actions[limit.id]]
 
 _budgeted := [limit | some limit in input.outcome.limits; _actions[limit.id]]
 
