@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import type { Process } from '../main.ts';
 import { ConfigError } from './config-error.ts';
 import { type Config, loadConfig } from './files.ts';
+import { loadAside } from './load-aside.ts';
 
 /** The folder is looked at so often also without a notice: not every file system gives one. */
 const LOOK_EVERY_MS = 2_000;
@@ -112,7 +113,7 @@ export class LiveConfig {
   async #reload(): Promise<void> {
     const { clock, folder, log } = this.#options;
     try {
-      const config = loadConfig(folder);
+      const config = await loadAside(folder);
       for (const apply of this.#appliers) await apply(config);
       this.#current = config;
       this.#status = { loadedAt: clock.now(), reloads: this.#status.reloads + 1, problems: [] };

@@ -189,6 +189,33 @@ describe('changed files', () => {
     expect((await get(`${sidecar.url}/metrics`)).body).toMatch(/^openclaw_config_failing 0$/m);
   });
 
+  test('may name ten thousand users, and are taken again while decisions go on', { timeout: 120_000 }, async () => {
+    const users = (prefix: string) =>
+      `users:\n${Array.from({ length: 10_000 }, (_, n) => `  - { id: u${n}, api_key: ${prefix}_number_${n}, tenant: acme }`).join('\n')}\n`;
+    const sidecar = await start(
+      { 'users.yaml': users('one') },
+      { STORE_TIMEOUT_MS: '5000', POLICY_TIMEOUT_MS: '5000' },
+    );
+    expect((await ask(sidecar, {}, key('one_number_9999'))).body.result).toBe(true);
+    await writeFile(join(sidecar.configDir, 'users.yaml.new'), users('two'));
+    await rename(join(sidecar.configDir, 'users.yaml.new'), join(sidecar.configDir, 'users.yaml'));
+    const answers: unknown[] = [];
+    let longest = 0;
+    await eventually(
+      async () => {
+        const began = performance.now();
+        answers.push((await ask(sidecar, { tenant_id: 'acme' }, bearer('service-token'))).body.result);
+        longest = Math.max(longest, performance.now() - began);
+        expect((await ask(sidecar, {}, key('two_number_9999'))).body.result).toBe(true);
+      },
+      { timeoutMs: 60_000 },
+    );
+    console.info(
+      `${answers.length} decisions while 10,000 users were read, the longest took ${Math.round(longest)} ms`,
+    );
+    expect(new Set(answers)).toEqual(new Set([true]));
+  });
+
   test('policies see them: a tenant gets its new capacity', async () => {
     const sidecar = await start({});
     const tenants = (capacity: number) => `
