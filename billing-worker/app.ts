@@ -2,7 +2,9 @@ import { Hono } from 'hono';
 import type { Log } from '../runtime/log.ts';
 import { requireAdminToken } from '../runtime/require-admin-token.ts';
 import { wireError } from '../schemas/errors.ts';
+import type { BudgetFeed } from './budget-feed.ts';
 import { isAway } from './database/errors.ts';
+import { eventRoutes } from './routes/events.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
 import { usageRoutes } from './routes/usage.ts';
 import type { UsageReportDeps } from './routes/usage-report.ts';
@@ -11,6 +13,7 @@ export interface AppDeps extends HealthDeps, UsageReportDeps {
   /** Undefined: the API is closed, and says how to open it. */
   adminToken: string | undefined;
   log: Log;
+  feed: BudgetFeed;
 }
 
 /** The billing worker's routes. Knows nothing of sockets, signals or the environment. */
@@ -25,7 +28,8 @@ export function createApp(deps: AppDeps): Hono {
   });
   app.notFound((c) => c.json(wireError('resource_not_found', 'no such route'), 404));
   app.route('/', healthRoutes(deps));
-  app.use('/v1/*', requireAdminToken(deps.adminToken));
+  for (const path of ['/v1/*', '/api/admin/*']) app.use(path, requireAdminToken(deps.adminToken));
+  app.route('/', eventRoutes(deps));
   app.route('/', usageRoutes(deps));
   return app;
 }

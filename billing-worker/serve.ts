@@ -35,6 +35,7 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   closers.add('billing worker', () => worker.stop());
   const listening = await listen(worker.app, { host: HOST, port: BILLING_PORT, variable: 'BILLING_PORT' });
   closers.add('billing listener', () => listening.close());
+  closers.add('billing feeds', () => worker.endFeeds());
   log.info({ url: listening.url }, 'billing worker is listening');
   return listening.url;
 }

@@ -6,6 +6,7 @@ import type { Log } from '../runtime/log.ts';
 import type { TenantsConfig } from '../schemas/config/tenants.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
 import { createApp } from './app.ts';
+import { BudgetFeed } from './budget-feed.ts';
 import { Consumer } from './consume.ts';
 import { Calendar } from './ledger/calendar.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -29,6 +30,8 @@ export interface BillingWorker {
   start(): void;
   /** Finishes the batch at hand. */
   stop(): Promise<void>;
+  /** Ends the answers that would go on for as long as their readers do. */
+  endFeeds(): void;
 }
 
 /** Puts the billing worker together. */
@@ -36,11 +39,13 @@ export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
   const { clock, log, registry, sql, stream, tenants } = deps;
   const calendar = new Calendar();
   const metrics = new BillingMetrics(registry, stream, clock);
+  const feed = new BudgetFeed();
   const ledger = new Ledger({
     sql,
     terms: { tenants, calendar },
-    onCommit: (committed) => {
+    onCommit: (committed, rows) => {
       metrics.committed(committed);
+      feed.publish(rows);
       if (committed.deadLetters) log.error({ count: committed.deadLetters }, 'stream entries became dead letters');
     },
   });
@@ -51,8 +56,9 @@ export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
     log,
   });
   return {
-    app: createApp({ ...deps, calendar }),
+    app: createApp({ ...deps, calendar, feed }),
     start: () => consumer.start(),
     stop: () => consumer.stop(),
+    endFeeds: () => feed.close(),
   };
 }

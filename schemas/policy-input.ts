@@ -73,6 +73,7 @@ export const policyInputSchema = z.looseObject({
     .strictObject({ type: z.string() })
     .optional()
     .describe('What kind of caller asks; not the service itself.'),
+  granted_tokens: amount('What an admin has granted the user for a while, on top of each budget.'),
   outcome: outcomeSchema,
 });
 

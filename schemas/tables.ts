@@ -62,6 +62,8 @@ export const usageEvents = pgTable(
     /** tokens × price_per_token, exact. */
     cost_usd: money().notNull(),
     limits: jsonb().$type<UsageEvent['limits']>().notNull(),
+    /** Of an `adjusted` event: the boost of a user's budget that was given, or, with negative tokens, taken back. */
+    budget_grant: jsonb().$type<UsageEvent['grant']>(),
     granted: boolean().notNull(),
     reason: text().notNull(),
     policy_revision: text(),

@@ -1,5 +1,6 @@
 // `npm test`: installs and compiles what is missing, brings the real servers that tests need, runs all tests, and ends
-// with one line that counts them. Arguments go to vitest: `npm test -- sidecar/policy`.
+// with one line that counts them. Arguments go to vitest: `npm test -- sidecar/policy`. With `--full` first, what has a
+// long and a short version runs in full: `npm run test:faults`.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +24,9 @@ try {
   console.log(countsLine({ passed: 0, failed: 1, skipped: 0 }));
   process.exit(1);
 }
-const counts = await runTests(process.argv.slice(2));
+const [first, ...others] = process.argv.slice(2);
+if (first === '--full') process.env.TEST_LENGTH = 'full';
+const counts = await runTests(first === '--full' ? others : process.argv.slice(2));
 for (const problem of problems) toStderr(problem);
 console.log(countsLine(counts));
 process.exit(counts.failed ? 1 : 0);

@@ -7,6 +7,7 @@ import type { Config } from '../runtime/config/files.ts';
 import type { ConfigStatus } from '../runtime/config/live-config.ts';
 import type { Log } from '../runtime/log.ts';
 import { errorText, wireError } from '../schemas/errors.ts';
+import type { Granted } from './admin/granted.ts';
 import { adminRoutes } from './admin/routes.ts';
 import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
@@ -47,6 +48,7 @@ export interface AppDeps {
   registry: Registry;
   environment: Environment;
   identities: Identities;
+  granted: Granted;
   notices: Notices | undefined;
   config: () => Config;
   configStatus: () => ConfigStatus;

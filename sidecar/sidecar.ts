@@ -8,6 +8,7 @@ import { policyData } from '../runtime/config/policy-data.ts';
 import type { Log } from '../runtime/log.ts';
 import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
+import { Granted } from './admin/granted.ts';
 import { createApp } from './app.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { Decider } from './decision/decide.ts';
@@ -62,6 +63,9 @@ export async function createSidecar({
     await shadowPolicies?.reconfigure(policyData(changed));
     await identities.use(changed);
   });
+  const granted = new Granted({ store, now: () => clock.now(), log });
+  await granted.start();
+  closers.add('grants of budgets', () => granted.stop());
   const notices = openNotices({ environment, registry, clock, log });
   closers.add('notices', async () => notices?.close());
   const revocations = new Revocations(store, log);
@@ -97,6 +101,7 @@ export async function createSidecar({
     registry,
     environment,
     identities,
+    granted,
     notices,
     config: config.current,
     configStatus: config.status,

@@ -48,6 +48,7 @@ export function ledgerRow(event: UsageEvent, streamId: string, { calendar, tenan
     reasoning_tokens: usage?.reasoning,
     price_per_token: pricePerToken(tenants, tenant_id),
     limits: event.limits,
+    budget_grant: event.grant,
     granted: outcome.granted,
     reason: outcome.reason,
     policy_revision: event.policy_revision,

@@ -19,7 +19,8 @@ type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { reason: string }
 export interface LedgerDeps {
   sql: Sql;
   terms: Terms;
-  onCommit: (committed: Committed) => void;
+  /** `rows`: what was given; some may have been there before. */
+  onCommit: (committed: Committed, rows: LedgerRow[]) => void;
 }
 
 /**
@@ -47,7 +48,8 @@ export class Ledger {
   /** One entry that PostgreSQL refuses fails the transaction of all: halved until it is alone, it is put aside. */
   async #store(pending: Pending[]): Promise<void> {
     try {
-      this.#deps.onCommit(await this.#commit(pending));
+      const committed = await this.#commit(pending);
+      this.#deps.onCommit(committed, rowsOf(pending));
     } catch (error) {
       if (!isDataError(error)) throw error;
       const [only, ...others] = pending;
@@ -63,7 +65,7 @@ export class Ledger {
   }
 
   async #commit(pending: Pending[]): Promise<Committed> {
-    const rows = pending.flatMap((one) => ('row' in one ? [one.row] : []));
+    const rows = rowsOf(pending);
     const letters = pending.flatMap((one) => ('reason' in one ? [this.#deadLetter(one)] : []));
     const parameters = [recordset(rows), JSON.stringify(letters)];
     const [done] = await this.#deps.sql.unsafe(APPEND_SQL, parameters, { prepare: true });
@@ -81,3 +83,5 @@ export class Ledger {
 
 /** JSON knows no BigInt; PostgreSQL reads a number in quotes as exactly. */
 const recordset = (rows: LedgerRow[]) => JSON.stringify(rows.map((row) => ({ ...row, tokens: String(row.tokens) })));
+
+const rowsOf = (pending: Pending[]): LedgerRow[] => pending.flatMap((one) => ('row' in one ? [one.row] : []));

@@ -1,10 +1,11 @@
 import type { Config } from '../../runtime/config/files.ts';
 import { type LimitOutcome, type Plan, planSchema } from '../../schemas/policy-io.ts';
 import type { CounterStore } from '../counters/contract.ts';
+import { readRequest } from '../decision/request.ts';
 import type { Identities } from '../identity/identities.ts';
 import { SERVICE } from '../identity/identity.ts';
-import { canonical } from '../policy/canonical.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Granted } from './granted.ts';
 
 /** Where one user stands: LLM tokens in the running day and month. A period without a limit has null in its place. */
 export interface BudgetRow {
@@ -22,6 +23,7 @@ export interface BudgetRow {
 export interface BudgetReportDeps {
   config: () => Config;
   identities: Identities;
+  granted: Pick<Granted, 'tokens'>;
   policy: () => Policy;
   store: Pick<CounterStore, 'peek'>;
 }
@@ -82,11 +84,17 @@ async function rowsOf(deps: BudgetReportDeps, { pkg, tenantId }: BudgetQuery, us
 }
 
 async function rowOf(
-  { identities, policy, store }: BudgetReportDeps,
+  { granted, identities, policy, store }: BudgetReportDeps,
   pkg: string,
   who: { tenant_id: string; user_id: string },
 ): Promise<BudgetRow> {
-  const plan = await planFor(policy(), pkg, canonical(identities.bind(who, SERVICE)));
+  const plan = await planFor(
+    policy(),
+    pkg,
+    readRequest(pkg, identities.bind(who, SERVICE), undefined, {
+      grantedTokens: granted.tokens(who.tenant_id, who.user_id),
+    }).input,
+  );
   const limits = [...plan.limits, ...(plan.candidates[0]?.limits ?? [])].filter(
     (limit) =>
       limit.kind === 'window' &&

@@ -2,8 +2,11 @@ import { Hono } from 'hono';
 import { requireAdminToken } from '../../runtime/require-admin-token.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { type BudgetReportDeps, budgetReport } from './budget-report.ts';
+import { type GrantsDeps, grantRoutes } from './grants.ts';
 
-export interface AdminDeps extends BudgetReportDeps {
+export interface AdminDeps extends BudgetReportDeps, GrantsDeps {
+  store: BudgetReportDeps['store'] & GrantsDeps['store'];
+  granted: BudgetReportDeps['granted'] & GrantsDeps['granted'];
   /** Undefined: the routes are closed, and say how to open them. */
   adminToken: string | undefined;
 }
@@ -38,6 +41,7 @@ export function adminRoutes(deps: AdminDeps): Hono {
     });
     return c.json({ users, ...(next !== undefined && { next }) });
   });
+  app.route('/', grantRoutes(deps));
   return app;
 }
 

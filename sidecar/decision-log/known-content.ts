@@ -16,6 +16,7 @@ const KNOWN = new Set([
   'input_tokens',
   'max_output_tokens',
   'estimated_tokens',
+  'granted_tokens',
   'run_id',
   'request_id',
 ]);

@@ -92,6 +92,48 @@ describe('a decision about some of its limits', () => {
   });
 });
 
+describe('beside limits of the user', () => {
+  const budget = (type: string, unit: string) => ({
+    id: type,
+    subject: { type, id: 'x' },
+    unit,
+    kind: 'window',
+    capacity: 100,
+    cost: 1,
+    window: { period: 'month' },
+  });
+  const both = planSchema.parse({ limits: [budget('department', 'tokens'), budget('user', 'tokens')] });
+  const department = limit('department', { used_percent: 120, crossed: [100] });
+  const text = 'at {percent_used}%';
+
+  test('a message tells of those that decided, warnings and footer of those of the user', () => {
+    const own = limit('user', { used_percent: 76, crossed: [75] });
+    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both);
+    expect(decision).toEqual({
+      ...saying('at 120%'),
+      warnings: ['at 76%'],
+      obligations: { footer: 'at 76%' },
+    });
+  });
+
+  test('where the user crossed nothing a warning is about what did', () => {
+    const own = limit('user', { used_percent: 60 });
+    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both);
+    expect(decision).toMatchObject({ warnings: ['at 120%'], obligations: { footer: 'at 60%' } });
+  });
+
+  test.each([
+    [250_000_000_000, '$250.00'],
+    [10_503_000, '$0.010503'],
+    [1_500_000_000, '$1.50'],
+    [1, '$0.000000001'],
+    [0, '$0.00'],
+  ])('%d nano-dollars are %s', (used, shown) => {
+    const money = planSchema.parse({ limits: [budget('team', 'usd')] });
+    expect(fillTemplates(saying('{tokens_used}'), outcome(limit('team', { used })), money).message).toBe(shown);
+  });
+});
+
 describe('the limit that decides', () => {
   test('is the refused one that is short the longest, for ever being the longest', () => {
     const short = limit('a', { granted: false, retry_after_ms: 10 });

@@ -32,28 +32,38 @@ const NAMES = [
   'run_id',
 ] as const satisfies (keyof EventSubject)[];
 
-/** No policy sees these: the first two differ from call to call, the last two are the sidecar's to say. */
-const HIDDEN = new Set(['request_id', 'run_id', 'identity', 'outcome']);
+/** No policy sees these: the first two differ from call to call, the others are the sidecar's to say. */
+const HIDDEN = new Set(['request_id', 'run_id', 'identity', 'outcome', 'granted_tokens']);
 
 /** The request names no tenant, and nobody is charged for what nobody asked for. */
 export class MissingTenant extends InputError {}
 
-/**
- * `identity`: a policy sees its `type` as `input.identity` unless it is the service's own.
- * Throws `InputError` for input that is not an object, or whose names are not text of a sensible length.
- */
+/** What the sidecar knows of a request beside its input. */
+export interface Known {
+  /** A policy sees its `type` as `input.identity` unless it is the service's own. */
+  identity?: Identity;
+  /** On top of each of the user's budgets; a policy sees them as `input.granted_tokens` where there are any. */
+  grantedTokens?: number;
+  /** The input as it was sent: who repeats it says the same again, whatever has become known of the caller meanwhile. */
+  asked?: unknown;
+}
+
+/** Throws `InputError` for input that is not an object, or whose names are not text of a sensible length. */
 export function readRequest(
   pkg: string,
   input: unknown,
   idempotencyKey: string | undefined,
-  { credentialId, type }: Identity = SERVICE,
+  { asked = input, grantedTokens = 0, identity: { credentialId, type } = SERVICE }: Known = {},
 ): DecisionRequest {
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
   }
   const fields = input as Record<string, unknown>;
-  const seen = Object.entries(fields).filter(([key]) => !HIDDEN.has(key));
-  const text = canonical(Object.fromEntries(type === 'service' ? seen : [...seen, ['identity', { type }]]));
+  const text = canonical({
+    ...shownTo(fields),
+    ...(type !== 'service' && { identity: { type } }),
+    ...(grantedTokens > 0 && { granted_tokens: grantedTokens }),
+  });
   const tenantId = nameOf(fields, 'tenant_id');
   if (tenantId === undefined) {
     throw new MissingTenant(
@@ -71,7 +81,7 @@ export function readRequest(
     pkg,
     input: text,
     requestId,
-    fingerprint: requestId === undefined ? '' : createHash('sha256').update(`${pkg} ${text}`).digest('base64url'),
+    fingerprint: requestId === undefined ? '' : fingerprintOf(pkg, asked),
     subject: {
       tenant_id: tenantId,
       ...names,
@@ -80,6 +90,14 @@ export function readRequest(
     },
   };
 }
+
+/** The input without what no policy sees. */
+const shownTo = (fields: object) => Object.fromEntries(Object.entries(fields).filter(([key]) => !HIDDEN.has(key)));
+
+const fingerprintOf = (pkg: string, asked: unknown) =>
+  createHash('sha256')
+    .update(`${pkg} ${canonical(shownTo(asked as object))}`)
+    .digest('base64url');
 
 function nameOf(fields: Record<string, unknown>, key: string): string | undefined {
   const value = fields[key];

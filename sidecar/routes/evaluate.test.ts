@@ -49,6 +49,7 @@ async function reloading(): Promise<EvaluateDeps> {
     shadow: undefined,
     notices: undefined,
     identities,
+    granted: { tokens: () => 0 },
     clock,
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock.ts';
+import type { Granted } from '../admin/granted.ts';
 import type { Answer } from '../decision/answer.ts';
 import type { Decider } from '../decision/decide.ts';
 import { type DecisionRequest, MissingTenant, readRequest } from '../decision/request.ts';
@@ -28,6 +29,8 @@ export interface EvaluateDeps {
   notices: Notices | undefined;
   clock: Clock;
   identities: Identities;
+  /** What users have on top of their budgets. */
+  granted: Pick<Granted, 'tokens'>;
 }
 
 /** One document asked for with one input. */
@@ -59,7 +62,7 @@ export interface Evaluated {
 export async function evaluate(deps: EvaluateDeps, asked: Question): Promise<Evaluated> {
   const policy = deps.policy();
   const target = resolve(asked.path, policy);
-  const question = { ...asked, input: knownInput(deps, target, asked) };
+  const question = { ...asked, asked: asked.input, input: knownInput(deps, target, asked) };
   const logged = deps.decisionLog?.begin({
     policy,
     path: question.path.join('/'),
@@ -90,13 +93,17 @@ function knownInput({ identities }: EvaluateDeps, target: Target, { identity, in
 }
 
 async function metered(
-  { decider, metrics, notices, shadow }: EvaluateDeps,
+  { decider, granted, metrics, notices, shadow }: EvaluateDeps,
   policy: Policy,
   target: Extract<Target, { kind: 'metered' }>,
-  { idempotencyKey, identity, input, take }: Question,
+  { asked, idempotencyKey, identity, input, take }: Question & { asked: unknown },
   logged: Logged | undefined,
 ): Promise<Evaluated> {
-  const request = readRequest(target.pkg, input ?? {}, idempotencyKey, identity);
+  const request = readRequest(target.pkg, input ?? {}, idempotencyKey, {
+    identity,
+    grantedTokens: grantedTo(granted, input),
+    asked: asked ?? {},
+  });
   const answer = take
     ? await metrics.observe(target.pkg, () => decider.decide(request, policy))
     : await decider.preview(request, policy);
@@ -124,7 +131,7 @@ const conflict = ({ requestId }: DecisionRequest) =>
   );
 
 async function plain(
-  { decider, identities }: EvaluateDeps,
+  { decider, granted, identities }: EvaluateDeps,
   policy: Policy,
   target: Exclude<Target, { kind: 'metered' }>,
   { identity, input, path }: Question,
@@ -133,7 +140,7 @@ async function plain(
   const text = input === undefined ? undefined : canonical(input);
   try {
     const preview = async (pkg: string) => {
-      const request = requestTo(pkg, { input, identity }, identities);
+      const request = requestTo(pkg, { input, identity }, { granted, identities });
       return request && decider.preview(request, policy);
     };
     const result = await documentAt(target, path, { policy, text, preview });
@@ -181,15 +188,20 @@ async function documentOfEntrypoint(policy: Policy, entrypoint: string, input: s
   throw new Refusal(500, 'internal_error', 'error(s) occurred while evaluating query', errors);
 }
 
+function grantedTo(granted: Pick<Granted, 'tokens'>, input: unknown): number {
+  const { tenant_id, user_id } = (input ?? {}) as Record<string, unknown>;
+  return typeof tenant_id === 'string' && typeof user_id === 'string' ? granted.tokens(tenant_id, user_id) : 0;
+}
+
 /** Who asks for a whole tree need not name a tenant: then the metered packages in it are undefined. */
 function requestTo(
   pkg: string,
   { identity, input }: Pick<Question, 'identity' | 'input'>,
-  identities: Identities,
+  { granted, identities }: Pick<EvaluateDeps, 'granted' | 'identities'>,
 ): DecisionRequest | undefined {
   try {
     const known = isObject(input ?? {}) ? identities.bind((input ?? {}) as Record<string, unknown>, identity) : input;
-    return readRequest(pkg, known, undefined, identity);
+    return readRequest(pkg, known, undefined, { identity, grantedTokens: grantedTo(granted, known) });
   } catch (error) {
     if (error instanceof InputError) return undefined;
     throw error;

@@ -5,6 +5,7 @@ import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../runtime/config/files.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
+import { Granted } from '../../sidecar/admin/granted.ts';
 import { adminRoutes } from '../../sidecar/admin/routes.ts';
 import { readRequest } from '../../sidecar/decision/request.ts';
 import { Identities } from '../../sidecar/identity/identities.ts';
@@ -96,7 +97,9 @@ test('is what is printed, field by field', async () => {
   await use('user_alice', 45_000);
   await use('user_bob', 25_000);
 
-  const app = adminRoutes({ config: () => config, identities, policy: () => policy, store, adminToken: 'admin' });
+  const granted = new Granted({ store, now: () => clock.now(), log });
+  const deps = { config: () => config, identities, granted, policy: () => policy, store, clock };
+  const app = adminRoutes({ ...deps, adminToken: 'admin' });
   const response = await app.request('/api/admin/budgets', { headers: ADMIN });
   expect(await response.json()).toEqual({
     users: [

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
 import { buildBundle, changed } from '../helpers/bundles.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { startNginx } from '../helpers/nginx.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startSidecar } from '../helpers/services.ts';
@@ -11,9 +12,9 @@ import { tempDir } from '../helpers/temp-dir.ts';
 
 /**
  * Another bundle every 50 ms while decisions are asked for. Its plan, its decision and its data each name the revision,
- * so an answer that is of two would show it. RELOAD_SECONDS=30 makes it as long as it may be.
+ * so an answer that is of two would show it. 30 seconds at full length.
  */
-const SECONDS = Number(process.env.RELOAD_SECONDS ?? 5);
+const SECONDS = fullLength ? 30 : 5;
 const RELOAD_EVERY_MS = 50;
 const CALLERS = 8;
 

@@ -9,10 +9,11 @@ import { RedisStore } from '../../sidecar/counters/redis/store.ts';
 import { limit, plan } from '../conformance/workbench.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { SETTINGS } from '../helpers/counter-settings.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { inParallel } from '../helpers/sidecar-client.ts';
 
-const DECISIONS = 1_000_000;
+const DECISIONS = fullLength ? 1_000_000 : 100_000;
 const CALLERS = 256;
 const MB = 1024 * 1024;
 

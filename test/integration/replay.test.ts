@@ -9,6 +9,7 @@ import { runReplay } from '../../sidecar/simulation/replay/run.ts';
 import { openPolicy } from '../../sidecar/workbench/open-policy.ts';
 import { adjustablePolicy, type Rules } from '../helpers/adjustable-policy.ts';
 import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { startSidecar } from '../helpers/services.ts';
 import { post } from '../helpers/sidecar-client.ts';
@@ -183,11 +184,11 @@ describe('what a sidecar logged is asked again', () => {
 });
 
 /**
- * A day of many users, as `known` logs it, made here. REPLAY_DECISIONS=100000 makes it as long as one may ask for; the time is
- * printed, and nothing is said of it.
+ * A day of many users, as `known` logs it, made here. 100,000 decisions at full length; the time is printed, and
+ * nothing is said of it.
  */
 test('a long log', { timeout: 300_000 }, async () => {
-  const decisions = Number(process.env.REPLAY_DECISIONS ?? 5_000);
+  const decisions = fullLength ? 100_000 : 5_000;
   const start = Date.parse('2026-03-01T00:00:00Z');
   const step = Math.floor(86_400_000 / decisions);
   const lines = Array.from({ length: decisions }, (_, n) => {

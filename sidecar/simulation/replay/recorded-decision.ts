@@ -83,7 +83,9 @@ export function readDecision(line: string): RecordedDecision | Skipped {
 function requestOf(pkg: string, input: Record<string, unknown> | undefined): DecisionRequest | undefined {
   if (!input) return undefined;
   try {
-    return { ...readRequest(pkg, input, undefined), requestId: undefined };
+    const { granted_tokens: granted } = input;
+    const grantedTokens = Number.isSafeInteger(granted) ? (granted as number) : 0;
+    return { ...readRequest(pkg, input, undefined, { grantedTokens }), requestId: undefined };
   } catch (error) {
     if (error instanceof MissingTenant || error instanceof InputError) return undefined;
     throw error;

@@ -1,0 +1,118 @@
+import { Hono } from 'hono';
+import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Config } from '../../runtime/config/files.ts';
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
+import { BudgetGrantExpired, BudgetGrantsFull, type LiveBudgetGrant } from '../counters/budget-grant.ts';
+import type { CounterStore } from '../counters/contract.ts';
+import { readText } from '../routes/body.ts';
+import { parseAny } from '../routes/json.ts';
+import { Refusal } from '../routes/refusal.ts';
+import type { Granted } from './granted.ts';
+
+export interface GrantsDeps {
+  store: Pick<CounterStore, 'grantBudget' | 'revokeGrant'>;
+  granted: Pick<Granted, 'look' | 'of'>;
+  config: () => Config;
+  clock: Clock;
+}
+
+const MAX_BODY_BYTES = 16_384;
+
+/** The same `Idempotency-Key` for the same user makes the same grant. */
+const IDS = '6f2b0a52-3c51-4c1e-9f7e-9a1f0b6f7d11';
+
+const grantSchema = z.strictObject({
+  tokens: z
+    .int({ error: `must be a whole number from 1 to ${MAX_AMOUNT}` })
+    .min(1, { error: `must be a whole number from 1 to ${MAX_AMOUNT}` }),
+  expires_at: z.iso.datetime({ offset: true, error: 'must be a time with its zone, such as "2026-12-31T23:59:59Z"' }),
+  reason: z.string().min(1, { error: 'must say why' }).max(1_024),
+  /** Where the user's is not in `users.yaml`, and there are several. */
+  tenant_id: z.string().min(1).max(256).optional(),
+});
+
+/**
+ * `POST /api/admin/budgets/{user_id}/grants` `{tokens, expires_at, reason}`: so many tokens on top of each of the user's budgets, in every
+ * period until it expires. It counts at this sidecar at once, at the others within about a second. GET lists those that count,
+ * `DELETE …/grants/{id}` takes one back.
+ */
+export function grantRoutes({ clock, config, granted, store }: GrantsDeps): Hono {
+  const app = new Hono();
+  const path = '/api/admin/budgets/:user/grants';
+  app.post(path, async (c) => {
+    const userId = c.req.param('user');
+    const body = readGrant(await readText(c, { maxBytes: MAX_BODY_BYTES, status: 413 }));
+    const tenantId = tenantOf(userId, body.tenant_id, config());
+    const key = c.req.header('Idempotency-Key');
+    const id = key ? uuidv5(JSON.stringify([tenantId, userId, key]), IDS) : uuidv7({ msecs: clock.now() });
+    const grant = {
+      id,
+      tenantId,
+      userId,
+      tokens: body.tokens,
+      expiresAt: Date.parse(body.expires_at),
+      reason: body.reason,
+      by: 'admin',
+    };
+    const { at, replayed } = await store.grantBudget(grant).catch(refuse);
+    await granted.look();
+    return c.json(shown({ ...grant, at }), replayed ? 200 : 201);
+  });
+  app.get(path, async (c) => {
+    const userId = c.req.param('user');
+    await granted.look();
+    const tenantId = tenantOf(userId, c.req.query('tenant_id'), config());
+    return c.json({ grants: granted.of(tenantId, userId).map(shown) });
+  });
+  app.delete(`${path}/:id`, async (c) => {
+    const id = c.req.param('id');
+    if (!(await store.revokeGrant(id, 'admin'))) {
+      throw new Refusal(404, 'resource_not_found', `no grant ${JSON.stringify(id)} counts now`);
+    }
+    await granted.look();
+    return c.body(null, 204);
+  });
+  return app;
+}
+
+function readGrant(text: string): z.infer<typeof grantSchema> {
+  const parsed = grantSchema.safeParse(parseAny(text, 'body'));
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map(({ message, path }) => ({
+    code: 'invalid_parameter',
+    message: `${path.join('.') || 'body'}: ${message}`,
+  }));
+  throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
+}
+
+/** The user's own, else the one that is named, else the only one there is. */
+function tenantOf(userId: string, named: string | undefined, { tenants, users }: Config): string {
+  const own = users.users.find(({ id }) => id === userId)?.tenant;
+  if (own !== undefined && named !== undefined && own !== named) {
+    throw new Refusal(400, 'invalid_parameter', `tenant_id: ${userId} is of tenant ${own}, as users.yaml says`);
+  }
+  const [only, ...more] = Object.keys(tenants.tenants);
+  const tenant = own ?? named ?? (more.length === 0 ? only : undefined);
+  if (tenant !== undefined) return tenant;
+  const message = 'tenant_id: is missing: users.yaml does not say whose the user is, and there is not only one tenant';
+  throw new Refusal(400, 'invalid_parameter', message);
+}
+
+function refuse(error: Error): never {
+  if (error instanceof BudgetGrantExpired) throw new Refusal(400, 'invalid_parameter', `expires_at: ${error.message}`);
+  if (error instanceof BudgetGrantsFull) throw new Refusal(409, 'resource_conflict', error.message);
+  throw error;
+}
+
+const shown = ({ at, by, expiresAt, id, reason, tenantId, tokens, userId }: LiveBudgetGrant) => ({
+  id,
+  tenant_id: tenantId,
+  user_id: userId,
+  tokens,
+  granted_at: new Date(at).toISOString(),
+  expires_at: new Date(expiresAt).toISOString(),
+  reason,
+  by,
+});
