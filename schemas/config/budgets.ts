@@ -91,7 +91,8 @@ const perUserBudgets = z.strictObject({
     .default({ enabled: false, max_rollover_tokens: 0 }),
   warnings: z
     .array(z.strictObject({ at_percent: z.int().min(1).max(1_000), message: z.string() }))
-    .max(16)
+    // A limit has 16 thresholds, and at 100 % the admin is told.
+    .max(15)
     .default([]),
   on_approaching_limit: z
     .strictObject({ action: z.enum(['warn', 'none']).default('warn'), message_template: z.string().default('') })

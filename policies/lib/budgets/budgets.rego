@@ -104,7 +104,7 @@ _of_user(request, budgets) := [budget |
 		"subject": {"type": "user", "id": request.user_id},
 		"unit": "tokens",
 		"period": period,
-		"capacity": _capacity_of_user(request, budgets.per_user_budgets, period),
+		"capacity": _capacity_of_user(request, budgets.per_user_budgets, period) + _granted(request),
 		"action": budgets.per_user_budgets.on_limit_exceeded.action,
 		"rollover": _rollover(budgets.per_user_budgets.rollover),
 	}
@@ -117,6 +117,9 @@ _capacity_of_user(request, budget, period) := min(_usual(request, budget, period
 	not budget.user_overrides[request.user_id][_tokens[period]]
 	count(_usual(request, budget, period)) > 0
 }
+
+# What an admin has granted on top, for a while.
+_granted(request) := object.get(request, "granted_tokens", 0)
 
 _usual(request, budget, period) := {limit | limit := budget.default_limits[_tokens[period]]} | {limit |
 	period == "day"

@@ -39,6 +39,14 @@ test_an_override_replaces_both_for_the_periods_that_it_names if {
 	budgets_for({"user_id": "dora", "role": "viewer"}) == {"user dora tokens day": 10000, "user dora tokens month": 7}
 }
 
+test_a_boost_is_on_top_of_the_users_own_budgets_alone if {
+	budgets_for({"user_id": "alice", "granted_tokens": 500, "department_id": "rnd"}) == {
+		"user alice tokens day": 100500,
+		"user alice tokens month": 2000500,
+		"department rnd tokens day": 5000,
+	}
+}
+
 test_without_a_default_only_roles_are_limited if {
 	bare := json.remove(file, [
 		"per_user_budgets/default_limits/daily_tokens",

@@ -115,7 +115,7 @@ _named if {
 # description: What the outcome of the take means for the request. Without an outcome it is a denial.
 # scope: document
 # entrypoint: true
-decision := object.union_n([decisions.allowed, _granted, _told]) if input.outcome.granted == true
+decision := object.union_n([decisions.allowed, _told, _granted]) if input.outcome.granted == true
 
 decision := object.union(
 	decisions.denied("budget_exceeded", _exceeded.hard_stop.status_code, _exceeded.hard_stop.message),
@@ -136,19 +136,17 @@ _asked if is_boolean(input.outcome.granted)
 
 default _granted := {}
 
-_granted := {"reason": "over_soft_limit", "message": _over_message} if {
+_granted := {"reason": "over_soft_limit", "message": _exceeded.soft_limit.message} if {
 	not _routed
+	not _over_reduces
 	count(_over) > 0
 }
 
-default _over_message := ""
-
-_over_message := _exceeded.soft_limit.message if not _over_reduces
-
-_over_message := _exceeded.reduced_priority.message if _over_reduces
-
 # The cheaper model was asked for to begin with.
-_over_reduces if "reduced_priority" in {_actions[id] | some id in _over}
+_granted := {"reason": "over_soft_limit", "message": _exceeded.reduced_priority.message} if {
+	not _routed
+	_over_reduces
+}
 
 _granted := {
 	"reason": "routed_cheaper",
@@ -156,6 +154,17 @@ _granted := {
 	"obligations": {"force_model": _cheaper},
 } if {
 	_routed
+	_by_budget
+}
+
+_granted := {
+	"reason": "routed_cheaper",
+	"message": concat("", ["Too little is left of the {period} allowance for this model. Routing to ", _cheaper, "."]),
+	"about": _not_budgeted,
+	"obligations": {"force_model": _cheaper},
+} if {
+	_routed
+	not _by_budget
 }
 
 # The cheaper model stands in for another one.
@@ -163,6 +172,19 @@ _routed if {
 	_reduces
 	input.outcome.candidate == _cheaper
 	_model_name != _cheaper
+}
+
+# Else it is the bucket that had no room for the other one. Of money the cheaper model may take no more than there is.
+_by_budget if _over_reduces
+
+_by_budget if {
+	some id, "reduced_priority" in _actions
+	endswith(id, ":usd:month")
+}
+
+_over_reduces if {
+	some id in _over
+	_actions[id] == "reduced_priority"
 }
 
 # Ids of budgets: the user's, those that stopped the request, those that are used up beyond their end. A refusal is
@@ -197,7 +219,7 @@ _warnings := [warning.message |
 	some limit in _crossed
 	endswith(limit.id, ":day")
 	some warning in _budgets.per_user_budgets.warnings
-	warning.at_percent == max({percent | some percent in limit.crossed; percent != 100})
+	warning.at_percent == max(_told_of(limit))
 ]
 
 _approaching := [_budgets.per_user_budgets.on_approaching_limit.message_template |
@@ -208,8 +230,14 @@ _approaching := [_budgets.per_user_budgets.on_approaching_limit.message_template
 _crossed := [limit |
 	some limit in _budgeted
 	startswith(limit.id, "user:")
-	count([percent | some percent in limit.crossed; percent != 100]) > 0
+	count(_told_of(limit)) > 0
 ]
+
+# That a budget is used up is counted too, for the admin; the user is told what the file says.
+_told_of(limit) := {warning.at_percent |
+	some warning in _budgets.per_user_budgets.warnings
+	warning.at_percent in limit.crossed
+}
 
 default _footer := {}
 

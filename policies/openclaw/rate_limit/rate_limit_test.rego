@@ -261,6 +261,51 @@ test_the_cheaper_model_is_forced_when_it_was_chosen if {
 	not asked.obligations.force_model
 }
 
+test_where_the_bucket_has_no_room_for_the_other_model_it_is_the_bucket_that_is_told_of if {
+	outcome := {"granted": true, "candidate": "lab/small", "limits": [
+		{"id": "tenant:acme:tokens", "granted": true, "over": false, "crossed": [], "on_exceed": "deny"},
+		{"id": day, "granted": true, "over": false, "crossed": [], "on_exceed": "flag"},
+	]}
+	decision := decision_by({"action": "reduced_priority"}, outcome)
+	decision.reason == "routed_cheaper"
+	decision.message == "Too little is left of the {period} allowance for this model. Routing to lab/small."
+	decision.about == ["tenant:acme:tokens"]
+	decision.obligations.force_model == "lab/small"
+
+	# Of money the cheaper model may need no more than there is.
+	said := budgeted({"action": "reduced_priority"})
+	spending := object.union(said, {"budgets": {"team_budgets": {"data": {"usd": 1000}}}})
+	request := object.union(alice, {"team_id": "data", "outcome": outcome})
+	money := rate_limit.decision with input as request with data.config as spending
+	money.message == "cheaper"
+}
+
+test_who_asks_for_the_cheaper_model_is_told_the_same_beyond_the_budget if {
+	decision := decision_by({"action": "reduced_priority"}, granted({"over": true}))
+	decision.reason == "over_soft_limit"
+	decision.message == "cheaper"
+	not decision.obligations.force_model
+}
+
+test_what_would_only_reduce_stops_nobody_and_is_not_told_of if {
+	bucket := "tenant:acme:tokens"
+	outcome := {"granted": false, "candidate": null, "limits": [
+		{"id": bucket, "granted": false, "over": true, "crossed": [], "on_exceed": "deny"},
+		{"id": day, "granted": false, "over": true, "crossed": [], "on_exceed": "deny"},
+	]}
+	decision := decision_by({"action": "reduced_priority"}, outcome)
+	decision.reason == "rate_limited"
+	decision.about == [bucket]
+}
+
+test_the_file_may_warn_at_its_end if {
+	said := budgeted({"action": "soft_limit"})
+	at_end := object.union(said, {"budgets": {"per_user_budgets": {"warnings": [{"at_percent": 100, "message": "end"}]}}})
+	request := object.union(alice, {"outcome": granted({"crossed": [100]})})
+	decision := rate_limit.decision with input as request with data.config as at_end
+	decision.warnings == ["end", "{percent_used}%"]
+}
+
 test_beyond_a_hard_stop_is_denied if {
 	outcome := {"granted": false, "candidate": null, "limits": [
 		{"id": "tenant:acme:tokens", "granted": true, "over": false, "crossed": [], "on_exceed": "deny"},
