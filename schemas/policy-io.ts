@@ -133,7 +133,10 @@ export const decisionSchema = z.strictObject({
   status: z.int().min(100).max(599),
   message: z.string(),
   warnings: z.array(z.string()).default([]),
-  /** Ids of the limits whose numbers the texts tell: of those that decided, or, in a warning, were crossed. Else of all. */
+  /**
+   * Ids of the limits that decided: their numbers are told, and how long to wait. Footer and warnings tell those of the user's
+   * own limits where there are any.
+   */
   about: z.array(name).optional(),
   obligations: z
     .strictObject({

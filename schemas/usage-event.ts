@@ -22,6 +22,15 @@ export const usageSchema = z.strictObject({
   reasoning: amountSchema.optional(),
 });
 
+/** A boost of a user's budget: negative where it was taken back. */
+const budgetGrantSchema = z.object({
+  tokens: signed,
+  expires_at: instant,
+  reason: text,
+  /** Who granted it, or took it back. */
+  by: text,
+});
+
 /**
  * One immutable signed delta: the JSON of field `e` of a usage-stream entry. Instants are epoch milliseconds of the
  * store's clock. All events of one decision carry the same `decided_at`, which selects price and cycle.
@@ -29,7 +38,7 @@ export const usageSchema = z.strictObject({
  */
 export const usageEventSchema = z.object({
   v: z.literal(USAGE_EVENT_VERSION),
-  /** `<decision_id>:<type>`, so that a redelivered entry is known again. */
+  /** `<decision_id>:<type>`, so that a redelivered entry is known again; `<decision_id>:revoked:adjusted` of a grant taken back. */
   id: text.min(1),
   type: usageEventTypeSchema,
   decision_id: text.min(1),
@@ -63,6 +72,8 @@ export const usageEventSchema = z.object({
     }),
   ),
   usage: usageSchema.optional(),
+  /** Of an `adjusted` event, whose `decision_id` is then the id of the grant. */
+  grant: budgetGrantSchema.optional(),
   outcome: z.object({ granted: z.boolean(), reason: reasonSchema.or(text) }),
   policy_revision: optionalText,
   degraded: z.boolean().optional(),

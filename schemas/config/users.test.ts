@@ -33,6 +33,12 @@ describe('users.yaml', () => {
     expect(problems([alice, { id: 'bob', api_key_sha256: digest }])).toHaveLength(1);
   });
 
+  test('gives users who name no tenant that of all', () => {
+    const user_identification = { method: 'api_key', tenant: 'acme' };
+    const { users } = usersSchema.parse({ user_identification, users: [{ id: 'a' }, { id: 'b', tenant: 'globex' }] });
+    expect(users.map(({ tenant }) => tenant)).toEqual(['acme', 'globex']);
+  });
+
   test('refuses what cannot be a key, a digest, a name or a channel identity', () => {
     expect(problems([{ id: 'a', api_key: 'short' }])).toEqual(['users.0.api_key: must have at least 8 characters']);
     expect(problems([{ id: 'a', api_key: 'with white space' }])).toHaveLength(1);

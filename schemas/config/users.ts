@@ -50,6 +50,8 @@ export const usersSchema = z
       .strictObject({
         /** `api_key`: by their keys below. `channel`: by what the service says of the sender, and no key is looked at. */
         method: z.enum(['api_key', 'channel']).default('api_key'),
+        /** Of users who name none. Without it such a user may speak for any tenant. */
+        tenant: name.optional(),
       })
       .default({ method: 'api_key' }),
     users: z.array(userSchema).default([]),
@@ -74,6 +76,10 @@ export const usersSchema = z
     once('this key', 'api_key', (user) => user.key_digests ?? [], false);
     once('the e-mail address', 'email', (user) => (user.email ? [user.email.toLowerCase()] : []), true);
     once('the channel identity', 'channels', (user) => user.channels ?? [], true);
+  })
+  .transform(({ user_identification, users }) => {
+    const { tenant } = user_identification;
+    return { user_identification, users: tenant === undefined ? users : users.map((user) => ({ tenant, ...user })) };
   });
 
 export type UsersConfig = z.infer<typeof usersSchema>;

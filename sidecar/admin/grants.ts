@@ -4,7 +4,12 @@ import { z } from 'zod';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Config } from '../../runtime/config/files.ts';
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
-import { BudgetGrantExpired, BudgetGrantsFull, type LiveBudgetGrant } from '../counters/budget-grant.ts';
+import {
+  type BudgetGrant,
+  BudgetGrantExpired,
+  BudgetGrantsFull,
+  type LiveBudgetGrant,
+} from '../counters/budget-grant.ts';
 import type { CounterStore } from '../counters/contract.ts';
 import { readText } from '../routes/body.ts';
 import { parseAny } from '../routes/json.ts';
@@ -23,14 +28,26 @@ const MAX_BODY_BYTES = 16_384;
 /** The same `Idempotency-Key` for the same user makes the same grant. */
 const IDS = '6f2b0a52-3c51-4c1e-9f7e-9a1f0b6f7d11';
 
+/** What a usage event can hold. */
+const text = (most: number, error: string) =>
+  z
+    .string({ error })
+    .min(1, { error })
+    .refine((value) => Buffer.byteLength(value) <= most, { error: `must not be longer than ${most} bytes` })
+    .refine((value) => value.isWellFormed() && !value.includes('\u0000'), {
+      error: 'must be valid Unicode, without NUL',
+    });
+
+const userSchema = text(256, 'must name a user');
+
 const grantSchema = z.strictObject({
   tokens: z
     .int({ error: `must be a whole number from 1 to ${MAX_AMOUNT}` })
     .min(1, { error: `must be a whole number from 1 to ${MAX_AMOUNT}` }),
   expires_at: z.iso.datetime({ offset: true, error: 'must be a time with its zone, such as "2026-12-31T23:59:59Z"' }),
-  reason: z.string().min(1, { error: 'must say why' }).max(1_024),
+  reason: text(1_024, 'must say why'),
   /** Where the user's is not in `users.yaml`, and there are several. */
-  tenant_id: z.string().min(1).max(256).optional(),
+  tenant_id: text(256, 'must name a tenant').optional(),
 });
 
 /**
@@ -42,7 +59,7 @@ export function grantRoutes({ clock, config, granted, store }: GrantsDeps): Hono
   const app = new Hono();
   const path = '/api/admin/budgets/:user/grants';
   app.post(path, async (c) => {
-    const userId = c.req.param('user');
+    const userId = readUser(c.req.param('user'));
     const body = readGrant(await readText(c, { maxBytes: MAX_BODY_BYTES, status: 413 }));
     const tenantId = tenantOf(userId, body.tenant_id, config());
     const key = c.req.header('Idempotency-Key');
@@ -58,17 +75,28 @@ export function grantRoutes({ clock, config, granted, store }: GrantsDeps): Hono
     };
     const { at, replayed } = await store.grantBudget(grant).catch(refuse);
     await granted.look();
-    return c.json(shown({ ...grant, at }), replayed ? 200 : 201);
+    if (!replayed) return c.json(shown({ ...grant, at }), 201);
+    const kept = granted.of(tenantId, userId).find((each) => each.id === id);
+    if (kept && isSame(kept, grant)) return c.json(shown(kept));
+    throw new Refusal(
+      409,
+      'resource_conflict',
+      'this Idempotency-Key made another grant before; a new one needs a new key',
+    );
   });
   app.get(path, async (c) => {
-    const userId = c.req.param('user');
+    const userId = readUser(c.req.param('user'));
     await granted.look();
     const tenantId = tenantOf(userId, c.req.query('tenant_id'), config());
     return c.json({ grants: granted.of(tenantId, userId).map(shown) });
   });
   app.delete(`${path}/:id`, async (c) => {
     const id = c.req.param('id');
-    if (!(await store.revokeGrant(id, 'admin'))) {
+    const userId = readUser(c.req.param('user'));
+    await granted.look();
+    const tenantId = tenantOf(userId, c.req.query('tenant_id'), config());
+    const isTheirs = granted.of(tenantId, userId).some((each) => each.id === id);
+    if (!isTheirs || !(await store.revokeGrant(id, 'admin'))) {
       throw new Refusal(404, 'resource_not_found', `no grant ${JSON.stringify(id)} counts now`);
     }
     await granted.look();
@@ -76,6 +104,15 @@ export function grantRoutes({ clock, config, granted, store }: GrantsDeps): Hono
   });
   return app;
 }
+
+function readUser(id: string): string {
+  const { data, error } = userSchema.safeParse(id);
+  if (data !== undefined) return data;
+  throw new Refusal(400, 'invalid_parameter', `user_id: ${error?.issues[0]?.message}`);
+}
+
+const isSame = (kept: LiveBudgetGrant, { expiresAt, reason, tokens }: BudgetGrant) =>
+  kept.tokens === tokens && kept.expiresAt === expiresAt && kept.reason === reason;
 
 function readGrant(text: string): z.infer<typeof grantSchema> {
   const parsed = grantSchema.safeParse(parseAny(text, 'body'));

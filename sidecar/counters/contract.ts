@@ -1,5 +1,6 @@
 import type { Outcome, Plan, Scope } from '../../schemas/policy-io.ts';
 import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
+import type { BudgetGrant, BudgetGrants } from './budget-grant.ts';
 
 /** What every store is told of how to count. */
 export interface CounterSettings {
@@ -9,6 +10,8 @@ export interface CounterSettings {
   timeoutMs: number;
   /** So many records of grants are kept at most. */
   maxRecords: number;
+  /** So many budget grants are kept at most; `MAX_BUDGET_GRANTS` if not given. */
+  maxBudgetGrants?: number;
   /** Whether the store remembers what came of each call, so that `owe` knows of one whose answer was lost. */
   traceCalls?: boolean;
 }
@@ -158,6 +161,7 @@ export interface DecisionRecord {
  *   Less, or a void, gives back what refill has not already given back, oldest charge first.
  * - **What was used stays used** when a capacity changes; the new capacity holds from the next take.
  * - **A gate that is closed** is closed for every process from the next take on.
+ * - **A budget grant is kept once**, with its event, and told to every process until it expires or is taken back.
  *
  * A denial is a value. A store that cannot be reached, or answers with an error, throws `CountersUnavailable`: the
  * take may or may not have happened, and only a retry with the same request id tells.
@@ -184,6 +188,15 @@ export interface CounterStore {
   deny(denial: Denial): Promise<void>;
   /** Closes a gate until an instant of the store's clock (epoch milliseconds, `MAX_AMOUNT`: for good), or opens it. */
   setGate(gate: Gate, closedUntil: number | undefined): Promise<void>;
+  /**
+   * Keeps a boost of a user's budget until it expires, and appends its `adjusted` event; the same id again changes nothing.
+   * Resolves with when it was granted, by the store's clock. Throws `BudgetGrantsFull` or `BudgetGrantExpired`.
+   */
+  grantBudget(grant: BudgetGrant): Promise<{ at: number; replayed: boolean }>;
+  /** Takes a boost back; its event is that of the grant with the tokens negative. False: there is none (any more). */
+  revokeGrant(id: string, by: string): Promise<boolean>;
+  /** All boosts that count now, of all tenants, the oldest first; undefined if they are those of `version`. */
+  budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined>;
   /** Throws `CountersUnavailable` if the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

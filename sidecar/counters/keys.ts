@@ -20,6 +20,8 @@ export interface PartitionKeys {
   open: string;
   /** How many records there are. */
   records: string;
+  /** Boosts of budgets, a field each by `budgetGrantField`: those of all tenants are in partition 0. */
+  budgetGrants: string;
   /** All counters of one subject in one hash, a field per limit: read and written in one call. */
   subject(tenantId: string, limit: Pick<Limit, 'scope' | 'subject'>): string;
   gate(gate: Gate): string;
@@ -43,6 +45,7 @@ function keysOf(prefix: string, stream: string): PartitionKeys {
     stream,
     open: `${prefix}open`,
     records: `${prefix}records`,
+    budgetGrants: `${prefix}grants`,
     subject: (tenantId, { scope, subject }) =>
       `${prefix}c:${owner(tenantId, scope)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
     gate: ({ name, scope, tenantId }) => `${prefix}g:${owner(tenantId, scope)}:${encodeName(name)}`,
@@ -73,3 +76,6 @@ function owner(tenantId: string, scope: Scope): string {
  * kind begins anew, and never reads a counter that was kept for something else.
  */
 export const counterField = ({ id, kind }: Pick<Limit, 'id' | 'kind'>): string => `${kind[0]}:${encodeName(id)}`;
+
+/** The field of a boost. It never begins with `@`, as those do that are about all of them. */
+export const budgetGrantField = (id: string): string => encodeName(id);

@@ -6,6 +6,8 @@ export interface Answer {
   decision: Decision;
   /** Undefined where nothing could be counted: refused by the plan, a failed policy, an unreachable store. */
   outcome: Outcome | undefined;
+  /** Ids of the limits that decided, where the policy says so. */
+  about?: readonly string[];
   plan: Plan | undefined;
   /** The same request id was granted before; this is its answer again. */
   replayed: boolean;

@@ -125,13 +125,14 @@ class Step {
   async #answered(plan: Plan, result: TakeResult): Promise<Answer | Conflict> {
     if (result.kind === 'conflict') return 'conflict';
     if (result.kind === 'closed') return this.#answer(REVOKED, { plan, at: result.at });
-    const decision = await this.#decided(plan, result);
+    const { about, ...decision } = await this.#decided(plan, result);
     if (result.kind === 'taken' && !decision.allow && !this.#dryRun) {
       await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
     }
     return this.#answer(decision, {
       plan,
       outcome: result.outcome,
+      ...(about && { about }),
       at: result.at,
       ...(result.kind === 'replayed' && {
         replayed: true,
@@ -203,7 +204,7 @@ class Step {
       if (decision.allow && !outcome.granted) {
         throw new PolicyError(`${this.#request.pkg}/decision allows what a limit refused`);
       }
-      return fillTemplates(decision, outcome, plan);
+      return { ...fillTemplates(decision, outcome, plan), ...(decision.about && { about: decision.about }) };
     } catch (error) {
       if (result.kind === 'taken' && !this.#dryRun)
         await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);

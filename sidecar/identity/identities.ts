@@ -31,7 +31,9 @@ export class Identities {
   #inUse: InUse;
 
   /** Waits some seconds for a server that has the keys of tokens, and goes on without. */
-  static async open(options: IdentitiesOptions, { auth, users }: Config): Promise<Identities> {
+  static async open(options: IdentitiesOptions, config: Config): Promise<Identities> {
+    const { auth, users } = config;
+    warnOfFreeUsers(config, options.log);
     const known = new KnownUsers(users);
     const reader = await tokenReader({ ...options, auth, users: known });
     return new Identities(options, reader, { auth, users: known });
@@ -43,7 +45,9 @@ export class Identities {
     this.#inUse = this.#by(first);
   }
 
-  async use({ auth, users }: Config): Promise<void> {
+  async use(config: Config): Promise<void> {
+    const { auth, users } = config;
+    warnOfFreeUsers(config, this.#options.log);
     const known = new KnownUsers(users);
     await this.#reader.reload({ auth, users: known });
     this.#inUse = this.#by({ auth, users: known });
@@ -78,6 +82,18 @@ export class Identities {
       isAuthenticating: auth.enabled,
     };
   }
+}
+
+/** Budgets are counted within a tenant: who may name any has as many as there are. */
+function warnOfFreeUsers({ tenants, users }: Config, log: Log): void {
+  const free = users.users.filter(({ key_digests, tenant }) => tenant === undefined && key_digests.length > 0);
+  const isOnlyOne = tenants.unknown_tenants === 'deny' && Object.keys(tenants.tenants).length === 1;
+  if (free.length === 0 || isOnlyOne) return;
+  const mend = 'set tenant for each user, or user_identification: { tenant: … } for all';
+  log.warn(
+    { users: free.length },
+    `users.yaml has users with a key and no tenant, who may speak for any tenant; ${mend}`,
+  );
 }
 
 interface Rules {

@@ -46,20 +46,24 @@ export interface Settled {
   tenantId: string;
   at: number;
   changes: readonly Change[];
+  /** Whether nobody is to be told that a budget is used up. */
+  isQuiet: boolean;
 }
 
 /** Those that a report of what was really used asks for: no policy is asked then, and every threshold is told. */
-export const noticesOfReport = ({ at, changes, decisionId, tenantId }: Settled): Notice[] =>
+export const noticesOfReport = ({ at, changes, decisionId, isQuiet, tenantId }: Settled): Notice[] =>
   changes.flatMap(({ crossed = [], id }) =>
-    crossed.map((percent) => ({
-      id: `${decisionId}:budget:${id}:${percent}`,
-      kind: 'budget',
-      tenant_id: tenantId,
-      decision_id: decisionId,
-      at: new Date(at).toISOString(),
-      limit: id,
-      percent,
-    })),
+    crossed
+      .filter((percent) => percent < 100 || !isQuiet)
+      .map((percent) => ({
+        id: `${decisionId}:budget:${id}:${percent}`,
+        kind: 'budget',
+        tenant_id: tenantId,
+        decision_id: decisionId,
+        at: new Date(at).toISOString(),
+        limit: id,
+        percent,
+      })),
   );
 
 /** For a channel that people read. */

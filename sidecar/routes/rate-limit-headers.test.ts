@@ -67,3 +67,14 @@ test('a name cannot break out of its string', () => {
   const headers = rateLimitHeaders(answer('t"\\\r\nX: é', {}));
   expect(headers.RateLimit).toBe('"t%22%5C%0D%0AX: %C3%A9";r=6;t=2');
 });
+
+test('a refusal that is about some limits says how long to wait for those', () => {
+  const { outcome, ...refused } = answer('month', { granted: false, retry_after_ms: 900_000 });
+  const [month] = outcome?.limits ?? [];
+  if (!outcome || !month) throw new Error('the answer has a limit');
+  const day = { ...month, id: 'day', retry_after_ms: 60_000 };
+  const both = { ...refused, outcome: { ...outcome, limits: [month, day] } };
+  expect(rateLimitHeaders(both)['Retry-After']).toBe('900');
+  expect(rateLimitHeaders({ ...both, about: ['day'] })['Retry-After']).toBe('60');
+  expect(rateLimitHeaders({ ...both, about: ['elsewhere'] })['Retry-After']).toBe('900');
+});

@@ -1,4 +1,4 @@
-import type { Limit, LimitOutcome } from '../../schemas/policy-io.ts';
+import type { Limit, LimitOutcome, Outcome } from '../../schemas/policy-io.ts';
 import type { Answer } from '../decision/answer.ts';
 import { decisive } from '../decision/message.ts';
 import { windowSeconds } from '../decision/window-seconds.ts';
@@ -7,12 +7,12 @@ import { windowSeconds } from '../decision/window-seconds.ts';
  * `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps.
  * The syntax is that of draft-ietf-httpapi-ratelimit-headers-10; no other place depends on it.
  */
-export function rateLimitHeaders({ at, decision, outcome, plan }: Answer): Record<string, string> {
+export function rateLimitHeaders({ about, at, decision, outcome, plan }: Answer): Record<string, string> {
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
   const rules = new Map(
     [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].map((limit) => [limit.id, limit]),
   );
-  const wait = outcome.granted ? undefined : decisive(outcome)?.retry_after_ms;
+  const wait = outcome.granted ? undefined : decisive(refusing(outcome, about))?.retry_after_ms;
   return {
     ...(outcome.limits.length && {
       'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, rules.get(limit.id))).join(', '),
@@ -20,6 +20,12 @@ export function rateLimitHeaders({ at, decision, outcome, plan }: Answer): Recor
     }),
     ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
   };
+}
+
+/** A refusal shows the limits of the first candidate: what the policy says it is about tells which of them refused. */
+function refusing({ limits }: Outcome, about: readonly string[] = []): Pick<Outcome, 'limits'> {
+  const told = limits.filter(({ granted, id }) => !granted && about.includes(id));
+  return { limits: told.length ? told : limits };
 }
 
 function policyItem(limit: LimitOutcome, rule: Limit | undefined): string {

@@ -72,7 +72,9 @@ export function usageRoutes({
     // Also of a decision that only the shadow policy took an estimate for.
     if (result.kind === 'settled' && !result.replayed) {
       const { tenant_id: tenantId = '' } = report;
-      notices?.send(noticesOfReport({ ...result, decisionId: report.decision_id, tenantId }));
+      const { on_limit_exceeded: exceeded } = config().budgets.per_user_budgets;
+      const isQuiet = exceeded.action === 'soft_limit' && !exceeded.soft_limit.notify_admin;
+      notices?.send(noticesOfReport({ ...result, decisionId: report.decision_id, tenantId, isQuiet }));
     }
     if (result.kind !== 'conflict') shadow?.settle(settle, clock.now());
     return c.json(settled(report.decision_id, result));

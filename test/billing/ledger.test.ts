@@ -119,6 +119,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       candidate: 'anthropic/claude-3-haiku',
       limits: [billed(-300), { ...billed(5), unit: 'requests' }, { ...billed(7), billed: false }, billed(1)],
       usage: { input: 10, output: 20, cache_read: 30, cache_write: 40, reasoning: 50 },
+      grant: { tokens: -500, expires_at: Date.parse('2026-03-01T00:00:00Z'), reason: 'a release', by: 'admin' },
       outcome: { granted: true, reason: 'routed_cheaper' },
       policy_revision: 'r1',
       degraded: true,
@@ -127,10 +128,12 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
     });
     const entry = streamEntry(event);
     await ledger().append([entry]);
-    const [found = {}] = await sql`select *, limits::text as limits from usage_events`;
+    const [found = {}] = await sql`
+      select *, limits::text as limits, budget_grant::text as budget_grant from usage_events`;
     const { recorded_at, ...row } = found as Record<string, string>;
-    const { v: _, limits, outcome, usage: __, count: ___, ...ids } = event;
-    expect({ ...row, limits: JSON.parse(row.limits as string) }).toEqual({
+    const { v: _, grant, limits, outcome, usage: __, count: ___, ...ids } = event;
+    const [foundLimits, foundGrant] = [row.limits, row.budget_grant].map((text) => JSON.parse(text as string));
+    expect({ ...row, limits: foundLimits, budget_grant: foundGrant }).toEqual({
       ...ids,
       requests: '0',
       denied: '0',
@@ -143,6 +146,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       price_per_token: '0.250000000000',
       cost_usd: '-74.750000000000',
       limits,
+      budget_grant: grant,
       granted: outcome.granted,
       reason: outcome.reason,
       cycle_start: '2026-01-30 23:00:00+00',
@@ -153,6 +157,44 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       stream_id: entry.id,
     });
     expect(Math.abs(Date.parse(recorded_at as string) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('a boost of a budget is a row, once, and changes no sum', async () => {
+    const spent = usageEvent({ user_id: 'alice' });
+    await ledger().append([streamEntry(spent)]);
+    const before = await totals(sql);
+    const adjusted = usageEvent({
+      type: 'adjusted',
+      user_id: 'alice',
+      limits: [],
+      grant: { tokens: 500, expires_at: Date.parse('2026-02-01T00:00:00Z'), reason: 'a release', by: 'admin' },
+    });
+    const revoked = {
+      ...adjusted,
+      id: `${adjusted.decision_id}:revoked:adjusted`,
+      grant: { ...adjusted.grant, tokens: -500 },
+    } as UsageEvent;
+    for (let delivered = 0; delivered < 2; delivered++) {
+      await ledger().append([streamEntry(adjusted), streamEntry(revoked)]);
+    }
+    const rows = await sql`
+      select id, requests, denied, tokens, cost_usd::text as cost, limits::text as limits, granted, reason,
+        budget_grant::text as budget_grant
+      from usage_events where type = 'adjusted' order by id`;
+    const row = {
+      requests: '0',
+      denied: '0',
+      tokens: '0',
+      cost: '0.000000000000',
+      limits: '[]',
+      granted: true,
+      reason: 'ok',
+    };
+    const kept = rows.map((each) => ({ ...each, budget_grant: JSON.parse(each.budget_grant) }));
+    expect(kept).toEqual([adjusted, revoked].map(({ grant, id }) => ({ id, budget_grant: grant, ...row })));
+    expect(await totals(sql)).toEqual(before);
+    expect(await drift(sql)).toEqual([]);
+    expect(await sql`select * from dead_letters`).toEqual([]);
   });
 
   describe('what cannot become a row', () => {

@@ -28,11 +28,10 @@ describe('what a call was estimated at, and what it used', () => {
 
   /** What the next call finds of the day. */
   const usedBy = async (user: string) => {
-    const { headers } = await post(`${second}/v1/data/openclaw/rate_limit/allow?dry_run=true`, {
-      input: { tenant_id: 'acme', user_id: user, estimated_tokens: 0 },
+    const { body } = await post(`${second}/v1/data/openclaw/rate_limit/allow?dry_run=true&explain=full`, {
+      input: { tenant_id: 'acme', user_id: user },
     });
-    const day = new RegExp(`"${DAY(user)}";r=(\\d+)`).exec(headers.get('RateLimit') ?? '');
-    return 50_000 - Number(day?.[1]);
+    return body.explanation.find(({ limit }: { limit?: string }) => limit === DAY(user)).before;
   };
 
   test('prompt and expected answer are reserved, and the real tokens settle it', async () => {

@@ -34,6 +34,10 @@ export interface OpenedStore {
   clock?: StoreClock;
   /** Makes every server forget its scripts; left out where there are none. */
   flushScripts?: () => Promise<unknown>;
+  /** Sends a command to whatever server holds the keys of partition 0; left out where there is none. */
+  send?: (command: string[]) => Promise<unknown>;
+  /** Another sidecar's store with the same keys; the embedded one is closed for it, and opened again. */
+  another?: () => Promise<CounterStore>;
   /** How long its stream may be silent with entries in it; 1 ms if not given. */
   silentMs?: number;
   close(): Promise<void>;
@@ -119,6 +123,16 @@ export class Workbench {
   async flushScripts(): Promise<void> {
     if (!this.#opened.flushScripts) throw new Error('this store has no scripts');
     await this.#opened.flushScripts();
+  }
+
+  async send(command: string[]): Promise<unknown> {
+    if (!this.#opened.send) throw new Error('this store has no server');
+    return this.#opened.send(command);
+  }
+
+  async another(): Promise<CounterStore> {
+    if (!this.#opened.another) throw new Error('this store cannot be opened twice');
+    return this.#opened.another();
   }
 
   close(): Promise<void> {

@@ -54,6 +54,8 @@ test('a boost counts at every sidecar until it ends or is taken back, and is in 
   const made = await post(`${one.url}${GRANTS}`, grant, headers);
   expect(made.status).toBe(201);
   expect(made.body).toMatchObject({ tenant_id: 'acme', user_id: 'alice', ...grant, by: 'admin' });
+  const other = await post(`${two.url}${GRANTS}`, { ...grant, tokens: 501 }, headers);
+  expect(other.status).toBe(409);
   const again = await post(`${two.url}${GRANTS}`, grant, headers);
   expect({ status: again.status, id: again.body.id }).toEqual({ status: 200, id: made.body.id });
 
@@ -69,6 +71,11 @@ test('a boost counts at every sidecar until it ends or is taken back, and is in 
   expect((await ask(one, 1_001, { user_id: 'bob', granted_tokens: 9_999 })).result).toBe(false);
 
   expect((await get(`${two.url}${GRANTS}`, ADMIN)).body.grants).toEqual([made.body]);
+  const another = await fetch(`${two.url}/api/admin/budgets/bob/grants/${made.body.id}?tenant_id=acme`, {
+    method: 'DELETE',
+    headers: ADMIN,
+  });
+  expect(another.status).toBe(404);
   const taken = await fetch(`${two.url}${GRANTS}/${made.body.id}`, { method: 'DELETE', headers: ADMIN });
   expect(taken.status).toBe(204);
   expect((await ask(two, 1)).result).toBe(false);
@@ -136,6 +143,7 @@ test('is for the admin, and what is wrong is said', async () => {
     [{ ...grant, expires_at: 'tomorrow' }, 'expires_at: must be a time'],
     [{ ...grant, expires_at: inHours(-1) }, 'expires_at: '],
     [{ ...grant, reason: '' }, 'reason: must say why'],
+    [{ ...grant, reason: 'a\u0000b' }, 'reason: must be valid Unicode'],
     [{ ...grant, toknes: 5 }, 'toknes'],
     [{ ...grant, tenant_id: 'globex' }, 'tenant_id: alice is of tenant acme'],
   ];

@@ -137,6 +137,10 @@ describe('who is calling', () => {
     expect((await ask(sidecar, {}, key(sent))).status).toBe(400);
   });
 
+  test('of users with a key and no tenant it warns', () => {
+    expect(sidecar.process.output.join('\n')).toContain('users with a key and no tenant');
+  });
+
   test('no key is in the log', () => {
     expect(sidecar.process.output.join('\n')).not.toMatch(/ak_alice|ak_bob|service-token/);
   });

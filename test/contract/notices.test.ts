@@ -60,7 +60,13 @@ test('each threshold is told to the admin once, by whichever sidecar crosses it,
   expect(told[0]).toMatch(/^alice \(acme\): user:alice:tokens:day has reached 75 %: \d+ of 1000 used\.$/);
   await inParallel(40, 16, (n) => ask(sidecars[n % 2 ? 1 : 0], 'alice', 10));
   await eventually(() => expect(told).toHaveLength(3));
-  expect(told.slice(1).map((line) => /(\d+) %/.exec(line)?.[1])).toEqual(['90', '100']);
+  // Of two sidecars either may be the first to be heard.
+  expect(
+    told
+      .slice(1)
+      .map((line) => /(\d+) %/.exec(line)?.[1])
+      .sort(),
+  ).toEqual(['100', '90']);
 
   const { decision_id } = await ask(sidecars[0], 'bob', 100);
   const report = { decision_id, tenant_id: 'acme', outcome: 'succeeded', usage: { input: 950 } };

@@ -60,10 +60,10 @@ estimate(request, budgets) := {"input": input_tokens, "output": max({0, total - 
 # METADATA
 # title: Cost
 # description: |
-#   The estimate in the units of budgets, tokens and nano-dollars by the rate card; 0 for a model without a price.
+#   The estimate in the units of budgets: tokens, one at least, and nano-dollars by the rate card, 0 without a price.
 # scope: document
 cost(estimated, model, card) := {
-	"tokens": min({estimated.input + estimated.output, _most}),
+	"tokens": max({1, min({estimated.input + estimated.output, _most})}),
 	"usd": ceil((estimated.input * price.input) + (estimated.output * price.output)),
 } if {
 	price := models.nanos_per_token(model, card)

@@ -151,4 +151,7 @@ test_a_call_costs_by_the_rate_card if {
 	every unknown in ["lab/unknown", "", null, 7] {
 		budgets.cost(estimated, unknown, card).usd == 0
 	}
+
+	# Or what is used up would let through who says that nothing will be used.
+	budgets.cost({"input": 0, "output": 0}, "lab/free", card).tokens == 1
 }

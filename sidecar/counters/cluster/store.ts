@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
 import { CLUSTER_PARTITIONS } from '../../../schemas/usage-stream.ts';
+import type { BudgetGrant, BudgetGrants } from '../budget-grant.ts';
 import type {
   CounterSettings,
   CounterStore,
@@ -16,6 +17,7 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import { accountKeys, accountOf, type PartitionKeys, partitionKeys, partitionOf } from '../keys.ts';
+import type { BudgetGrantCalls } from '../redis/budget-grants.ts';
 import type { ClusterConnection } from '../redis/cluster-connection.ts';
 import type { Connection } from '../redis/connection.ts';
 import { Partition } from '../redis/partition.ts';
@@ -135,6 +137,18 @@ export class ClusterStore implements CounterStore {
     return partition.setGate(gate, closedUntil);
   }
 
+  grantBudget(grant: BudgetGrant): Promise<{ at: number; replayed: boolean }> {
+    return this.#budgetGrants.grant(grant);
+  }
+
+  revokeGrant(id: string, by: string): Promise<boolean> {
+    return this.#budgetGrants.revoke(id, by);
+  }
+
+  budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
+    return this.#budgetGrants.live(version);
+  }
+
   async ping(): Promise<void> {
     this.#deps.assertFit?.();
     await Promise.all(this.#partitions.map((partition) => partition.ping()));
@@ -143,6 +157,11 @@ export class ClusterStore implements CounterStore {
   async close(): Promise<void> {
     await Promise.all([...this.#partitions, ...this.#accounts.values()].map((partition) => partition.close()));
     await this.#deps.connection.close();
+  }
+
+  /** Those of all tenants are in the first partition. */
+  get #budgetGrants(): BudgetGrantCalls {
+    return (this.#partitions[0] as Partition).budgetGrants;
   }
 
   readonly #account = (account: string): Partition => this.#accounts.memo(account);

@@ -1,5 +1,5 @@
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
-import type { Counter, KeptRecord, State } from './state.ts';
+import type { Counter, KeptBudgetGrant, KeptRecord, State } from './state.ts';
 
 /**
  * What one step changes: one record of the journal, so that a step is there as a whole or not at all. Each member says
@@ -14,6 +14,8 @@ export interface Effect {
   request?: [key: string, decisionId: string | null];
   /** Null: the gate is open. */
   gate?: [key: string, closedUntil: number | null];
+  budgetGrant?: [id: string, kept: KeptBudgetGrant];
+  budgetGrantsVersion?: string;
   event?: [number: number, event: UsageEvent];
   /** How often each stream entry has been delivered. */
   delivered?: [number: number, times: number][];
@@ -33,6 +35,8 @@ export function apply(state: State, effect: Effect): void {
   if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
   if (effect.gate) putOrDelete(state.gates, ...effect.gate);
+  if (effect.budgetGrant) state.budgetGrants.set(...effect.budgetGrant);
+  if (effect.budgetGrantsVersion) state.budgetGrantsVersion = effect.budgetGrantsVersion;
   if (effect.event) append(state, ...effect.event);
   for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
   for (const number of effect.acknowledged ?? []) state.stream.delete(number);

@@ -21,6 +21,16 @@ beforeEach(async () => {
   warnings = [];
 });
 
+const boost = (id: string, expiresAt: number) => ({
+  id,
+  tenantId: 'acme',
+  userId: 'alice',
+  tokens: 500,
+  expiresAt,
+  reason: 'a release',
+  by: 'admin',
+});
+
 const folder = () => join(dataDir, 'counters');
 const journal = (generation = 1) => join(folder(), `journal-00000000${generation}`);
 
@@ -77,6 +87,42 @@ describe('started again', () => {
     await second.taken(limit(), { requestId: 'c', event });
     const types = (await second.events(first.tenant)).map(({ type }) => type);
     expect(types).toEqual(['reserved', 'reserved', 'consumed', 'settled', 'voided', 'settled', 'consumed']);
+    await second.close();
+  });
+
+  test('it remembers boosts of budgets, those that were taken back, and their version', async () => {
+    const first = await open();
+    for (const id of ['a', 'b', 'c']) await first.store.grantBudget(boost(id, clock.now() + DAY));
+    await first.store.grantBudget(boost('short', clock.now() + 1));
+    await first.store.revokeGrant('b', 'admin');
+    const before = await first.store.budgetGrants(undefined);
+    expect(before?.grants.map(({ id }) => id)).toEqual(['a', 'c', 'short']);
+    await first.close();
+
+    const second = await open();
+    expect(await second.store.budgetGrants(undefined)).toEqual(before);
+    expect(await second.store.budgetGrants(before?.version)).toBeUndefined();
+    expect(await second.store.grantBudget(boost('b', clock.now() + DAY))).toMatchObject({ replayed: true });
+    clock.advance(1);
+    const after = await second.store.budgetGrants(before?.version);
+    expect(after?.grants.map(({ id }) => id)).toEqual(['a', 'c']);
+    expect(await second.store.revokeGrant('a', 'admin')).toBe(true);
+    expect(await second.events('acme')).toHaveLength(6);
+    await second.close();
+  });
+
+  test('a boost that a crash cut off is not there, and nor is its event', async () => {
+    const first = await open();
+    await first.store.grantBudget(boost('a', clock.now() + DAY));
+    const version = (await first.store.budgetGrants(undefined))?.version;
+    await first.store.grantBudget(boost('b', clock.now() + DAY));
+    await first.close();
+    await truncate(journal(), (await readFile(journal())).length - 20);
+
+    const second = await open();
+    expect(await second.store.budgetGrants(version)).toBeUndefined();
+    expect(await second.store.grantBudget(boost('b', clock.now() + DAY))).toMatchObject({ replayed: false });
+    expect((await second.events('acme')).map(({ id }) => id)).toEqual(['a:adjusted', 'b:adjusted']);
     await second.close();
   });
 

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { limit } from '../../../test/conformance/workbench.ts';
 import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
+import { MAX_BUDGET_GRANTS } from '../budget-grant.ts';
+import { decideBudgetGrant, decideRevocation } from './budget-grants.ts';
 import { apply, type Effect } from './effect.ts';
 import { createJournal } from './journal.ts';
 import { recover } from './recover.ts';
@@ -31,6 +33,11 @@ function take(state: State, n: number): void {
   change(state, decideTake(state, request, SETTINGS, START + n).effect);
 }
 
+function boost(state: State, id: string): void {
+  const grant = { id, tenantId: 't1', userId: 'alice', tokens: 5, expiresAt: START + 9_000, reason: '', by: 'admin' };
+  change(state, decideBudgetGrant(state, grant, MAX_BUDGET_GRANTS, START).effect);
+}
+
 const change = (state: State, effect: Effect | undefined) => apply(state, effect ?? {});
 
 test('it holds all that the store knows', async () => {
@@ -47,7 +54,10 @@ test('it holds all that the store knows', async () => {
   }
   change(state, { delivered: [1, 2, 3].map((number) => [number, number]) });
   change(state, { acknowledged: [2] });
-  expect(state.stream.size).toBe(2_666);
+  for (const id of ['a', 'b', 'c']) boost(state, id);
+  change(state, decideRevocation(state, 'b', 'admin', START).effect);
+  expect(state.budgetGrants.size).toBe(3);
+  expect(state.stream.size).toBe(2_670);
   expect(await readBack(state)).toEqual(state);
 });
 

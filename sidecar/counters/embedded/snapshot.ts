@@ -42,12 +42,13 @@ export async function writeSnapshot(folder: string, generation: number, state: S
 }
 
 function* effectsOf(state: State): Generator<Effect> {
-  const { lastDelivered, lastEntry } = state;
-  yield { position: { lastEntry, lastDelivered } };
+  const { budgetGrantsVersion, lastDelivered, lastEntry } = state;
+  yield { position: { lastEntry, lastDelivered }, budgetGrantsVersion };
   for (const entry of now(state.counters)) yield { counters: [entry] };
   for (const [, record] of now(state.records)) yield { record };
   for (const entry of now(state.requests)) yield { request: entry };
   for (const entry of now(state.gates)) yield { gate: entry };
+  for (const entry of now(state.budgetGrants)) yield { budgetGrant: entry };
   for (const [number, { delivered, event }] of now(state.stream)) {
     yield { event: [number, event], ...(delivered > 0 && { delivered: [[number, delivered]] }) };
   }

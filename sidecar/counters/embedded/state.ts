@@ -1,5 +1,6 @@
 import type { Limit, Outcome } from '../../../schemas/policy-io.ts';
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
+import type { BudgetGrant } from '../budget-grant.ts';
 import type { DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
 import type { CounterState, KindOfCharge } from '../counter.ts';
 import { OpenReservations } from './open-reservations.ts';
@@ -37,6 +38,16 @@ export interface KeptRecord {
   report?: { fingerprint: string; at: number; changes: Changes };
 }
 
+/** A boost of a user's budget. */
+export interface KeptBudgetGrant {
+  /** From when it may be forgotten. */
+  until: number;
+  /** When it was granted. */
+  at: number;
+  /** Null: it was taken back. */
+  grant: BudgetGrant | null;
+}
+
 export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
 
 /** An entry of the usage stream that is not acknowledged yet. */
@@ -55,6 +66,10 @@ export interface State {
   requests: Map<string, string>;
   /** Gates that were closed, and until when. */
   gates: Map<string, number>;
+  /** By id. */
+  budgetGrants: Map<string, KeptBudgetGrant>;
+  /** Another one after each change to them; empty before the first. */
+  budgetGrantsVersion: string;
   /** By number, oldest first. */
   stream: Map<number, StreamItem>;
   /** The number of the newest stream entry ever, and of the newest that was delivered. */
@@ -68,6 +83,8 @@ export const emptyState = (): State => ({
   open: new OpenReservations(),
   requests: new Map(),
   gates: new Map(),
+  budgetGrants: new Map(),
+  budgetGrantsVersion: '',
   stream: new Map(),
   lastEntry: 0,
   lastDelivered: 0,

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
+import { type BudgetGrant, type BudgetGrants, MAX_BUDGET_GRANTS } from '../budget-grant.ts';
 import type {
   CounterSettings,
   CounterStore,
@@ -13,6 +14,7 @@ import type {
   TakeRequest,
   TakeResult,
 } from '../contract.ts';
+import { decideBudgetGrant, decideRevocation, liveBudgetGrants } from './budget-grants.ts';
 import type { Decided, Effect } from './effect.ts';
 import { decideExpiry } from './expire.ts';
 import { KEYS } from './look.ts';
@@ -82,6 +84,19 @@ export class EmbeddedStore implements CounterStore {
 
   setGate(gate: Gate, closedUntil: number | undefined): Promise<void> {
     return this.#step(() => ({ answer: undefined, effect: { gate: [KEYS.gate(gate), closedUntil ?? null] } }));
+  }
+
+  grantBudget(grant: BudgetGrant): Promise<{ at: number; replayed: boolean }> {
+    const most = this.#options.settings.maxBudgetGrants ?? MAX_BUDGET_GRANTS;
+    return this.#step((state, now) => decideBudgetGrant(state, grant, most, now));
+  }
+
+  revokeGrant(id: string, by: string): Promise<boolean> {
+    return this.#step((state, now) => decideRevocation(state, id, by, now));
+  }
+
+  budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
+    return this.#step((state, now) => ({ answer: liveBudgetGrants(state, version, now) }));
   }
 
   async ping(): Promise<void> {

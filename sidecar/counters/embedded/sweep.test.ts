@@ -4,7 +4,9 @@ import { limit, Workbench } from '../../../test/conformance/workbench.ts';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
+import { MAX_BUDGET_GRANTS } from '../budget-grant.ts';
 import { RECORD_TTL_MS } from '../contract.ts';
+import { decideBudgetGrant } from './budget-grants.ts';
 import { apply } from './effect.ts';
 import { createEmbeddedStore } from './open.ts';
 import { emptyState, type State } from './state.ts';
@@ -59,6 +61,20 @@ describe('memory is bounded by what is still in use', () => {
     run(state, 1_000, START + 2 * RECORD_TTL_MS, 2);
     expect(state.records.size).toBe(1_000);
     expect([...state.records.values()].every(({ decidedAt }) => decidedAt >= START + 2 * RECORD_TTL_MS)).toBe(true);
+  });
+
+  test('boosts of budgets go when they are over, and not before', () => {
+    const state = emptyState();
+    for (let each = 0; each < 100; each++) {
+      const names = { id: String(each), tenantId: 't', userId: 'u', reason: '', by: '' };
+      const grant = { ...names, tokens: 1, expiresAt: START + 1 + each };
+      apply(state, decideBudgetGrant(state, grant, MAX_BUDGET_GRANTS, START).effect ?? {});
+    }
+    new Sweep(state).run(START, 1_000);
+    expect(state.budgetGrants.size).toBe(100);
+    const sweep = new Sweep(state);
+    for (let each = 0; each < 20; each++) sweep.run(START + 50, 8);
+    expect([...state.budgetGrants.keys()]).toEqual(Array.from({ length: 50 }, (_, each) => String(each + 50)));
   });
 
   test('no call looks at more than it was given', () => {

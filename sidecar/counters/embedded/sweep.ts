@@ -1,4 +1,4 @@
-import type { Counter, State } from './state.ts';
+import type { Counter, KeptBudgetGrant, State } from './state.ts';
 
 /**
  * Drops what time has made meaningless: counters that can only be full, and records past their 24 hours. Each call looks
@@ -9,17 +9,20 @@ export class Sweep {
   readonly #state: State;
   readonly #counters: Round<Counter>;
   readonly #gates: Round<number>;
+  readonly #budgetGrants: Round<KeptBudgetGrant>;
 
   constructor(state: State) {
     this.#state = state;
     this.#counters = new Round(state.counters, ({ emptyAt }) => emptyAt);
     this.#gates = new Round(state.gates, (closedUntil) => closedUntil);
+    this.#budgetGrants = new Round(state.budgetGrants, ({ until }) => until);
   }
 
-  /** Looks at up to `budget` counters, as many gates, and as many records. */
+  /** Looks at up to `budget` counters, as many gates, boosts of budgets and records. */
   run(now: number, budget: number): void {
     this.#counters.run(now, budget);
     this.#gates.run(now, budget);
+    this.#budgetGrants.run(now, budget);
     for (let looked = 0; looked < budget; looked++) if (!this.#oldestRecord(now)) break;
   }
 

@@ -104,7 +104,7 @@ export function encodeAbout(decisionId: string, { model, ...event }: EventSubjec
 }
 
 /** JSON of an object without its closing brace: the script goes on from there. */
-const opened = (value: object) => JSON.stringify(value).slice(0, -1);
+export const opened = (value: object) => JSON.stringify(value).slice(0, -1);
 
 /** JSON members to go on with: each with a comma before it. */
 export const members = (value: object): string => {

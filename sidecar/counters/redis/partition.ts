@@ -1,4 +1,5 @@
 import type { Plan } from '../../../schemas/policy-io.ts';
+import { MAX_BUDGET_GRANTS } from '../budget-grant.ts';
 import {
   CountersUnavailable,
   type DecisionRecord,
@@ -11,6 +12,7 @@ import {
   type TakeRequest,
   type TakeResult,
 } from '../contract.ts';
+import { BudgetGrantCalls } from './budget-grants.ts';
 import {
   chosenOf,
   decodeRecord,
@@ -40,11 +42,13 @@ interface Moved {
 
 /** One partition of the counters: one script per step, and decisions that arrive together go in one call. */
 export class Partition {
+  readonly budgetGrants: BudgetGrantCalls;
   readonly #deps: PartitionDeps;
   readonly #calls: TakeCalls;
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
+    this.budgetGrants = new BudgetGrantCalls({ ...deps, most: deps.settings.maxBudgetGrants ?? MAX_BUDGET_GRANTS });
     this.#calls = new TakeCalls({ ...deps, script: deps.scripts.take });
   }
 

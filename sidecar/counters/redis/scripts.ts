@@ -20,6 +20,9 @@ export interface Scripts {
   expire: Script;
   deny: Script;
   gate: Script;
+  grantBudget: Script;
+  revokeGrant: Script;
+  budgetGrants: Script;
   partitions: Script;
 }
 
@@ -35,6 +38,9 @@ export function loadScripts(replace: Record<string, string> = {}): Scripts {
     expire: load('expire-2', replace),
     deny: load('deny-1', replace),
     gate: load('gate-1', replace),
+    grantBudget: load('grant-budget-2', replace),
+    revokeGrant: load('revoke-grant-2', replace),
+    budgetGrants: load('budget-grants-1', replace),
     partitions: load('partitions-1', replace),
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
+import type { BudgetGrant, BudgetGrants } from '../budget-grant.ts';
 import type {
   CounterSettings,
   CounterStore,
@@ -67,6 +68,18 @@ export class RedisStore implements CounterStore {
 
   setGate(gate: Gate, closedUntil: number | undefined): Promise<void> {
     return this.#partition.setGate(gate, closedUntil);
+  }
+
+  grantBudget(grant: BudgetGrant): Promise<{ at: number; replayed: boolean }> {
+    return this.#partition.budgetGrants.grant(grant);
+  }
+
+  revokeGrant(id: string, by: string): Promise<boolean> {
+    return this.#partition.budgetGrants.revoke(id, by);
+  }
+
+  budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
+    return this.#partition.budgetGrants.live(version);
   }
 
   ping(): Promise<void> {

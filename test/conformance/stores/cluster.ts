@@ -67,16 +67,24 @@ export class ClusterStores {
   ): Promise<OpenedStore> {
     const { urls } = this.cluster;
     await this.#sendAll(['FLUSHALL']);
-    const connection = await connectCluster(urls, TIMEOUT_MS, log);
-    const scripts = loadScripts(replace);
-    const store = new ClusterStore({ connection, scripts, clock: caller, settings: { ...SETTINGS, ...settings } });
+    const stores: ClusterStore[] = [];
+    const another = async () => {
+      const connection = await connectCluster(urls, TIMEOUT_MS, log);
+      const scripts = loadScripts(replace);
+      const store = new ClusterStore({ connection, scripts, clock: caller, settings: { ...SETTINGS, ...settings } });
+      stores.push(store);
+      return store;
+    };
+    const store = await another();
     const registry = new Registry();
     const stream = openClusterStream({ urls, clock: systemClock, consumer: 'test', registry, log });
     const close = async () => {
-      await Promise.all([store.close(), stream.close()]);
+      await Promise.all([...stores, stream].map((each) => each.close()));
     };
     const flushScripts = () => this.#sendAll(['SCRIPT', 'FLUSH']);
+    // Of the nodes, only the one that holds the keys takes it.
+    const send = (command: string[]) => Promise.any(this.#controls.map((control) => control.sendCommand(command)));
     // A node that is slow is not waited for by the others' entries: those come with a later read.
-    return { store, stream, flushScripts, silentMs: 60, close };
+    return { store, stream, another, send, flushScripts, silentMs: 60, close };
   }
 }

@@ -10,6 +10,14 @@ export const openEmbedded: OpenStore = async (given = {}) => {
   const clock = new TestClock();
   const settings = { ...SETTINGS, ...given };
   const dataDir = await tempDir('counters');
-  const embedded = await createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }), settings });
-  return { ...embedded, clock };
+  const openNow = () => createEmbeddedStore({ dataDir, clock, log: pino({ level: 'silent' }), settings });
+  let embedded = await openNow();
+  const { store, stream } = embedded;
+  const close = () => embedded.close();
+  const another = async () => {
+    await close();
+    embedded = await openNow();
+    return embedded.store;
+  };
+  return { store, stream, another, close, clock };
 };

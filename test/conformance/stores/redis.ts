@@ -42,14 +42,21 @@ export class RedisStores {
     const { url } = this.#redis;
     const control = await createClient({ url }).connect();
     await control.flushAll();
-    const connection = await connectRedis(url, TIMEOUT_MS, log);
-    const store = new RedisStore(connection, loadScripts(replace), caller, { ...SETTINGS, ...settings });
+    const stores: RedisStore[] = [];
+    const another = async () => {
+      const connection = await connectRedis(url, TIMEOUT_MS, log);
+      const store = new RedisStore(connection, loadScripts(replace), caller, { ...SETTINGS, ...settings });
+      stores.push(store);
+      return store;
+    };
+    const store = await another();
     const registry = new Registry();
     const stream = await openRedisStream({ url, key: 'ocr:{p0}:usage', consumer: 'test', registry, log });
     const close = async () => {
-      await Promise.all([store.close(), stream.close(), control.close()]);
+      await Promise.all([...stores, stream, control].map((each) => each.close()));
     };
-    const flushScripts = () => control.sendCommand(['SCRIPT', 'FLUSH']);
-    return { store, stream, control, flushScripts, close };
+    const send = (command: string[]) => control.sendCommand(command);
+    const flushScripts = () => send(['SCRIPT', 'FLUSH']);
+    return { store, stream, control, another, send, flushScripts, close };
   }
 }

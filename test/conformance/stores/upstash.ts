@@ -47,14 +47,19 @@ export class UpstashStores {
     const control = await createClient({ url: this.#redis.url }).connect();
     await control.flushAll();
     const access = { url: this.server.url, token: this.server.token };
-    const connection = await connectUpstash({ ...access, timeoutMs: TIMEOUT_MS, log });
-    const store = new RedisStore(connection, loadScripts(replace), caller, { ...SETTINGS, ...settings });
+    // There is nothing to close in a store on Upstash.
+    const another = async () => {
+      const connection = await connectUpstash({ ...access, timeoutMs: TIMEOUT_MS, log });
+      return new RedisStore(connection, loadScripts(replace), caller, { ...SETTINGS, ...settings });
+    };
+    const store = await another();
     const reader = { key: 'ocr:{p0}:usage', consumer: 'test', registry: new Registry(), log };
     const stream = openUpstashStream({ ...access, ...reader });
     const close = async () => {
       await Promise.all([store.close(), stream.close(), control.close()]);
     };
-    const flushScripts = () => control.sendCommand(['SCRIPT', 'FLUSH']);
-    return { store, stream, control, flushScripts, close };
+    const send = (command: string[]) => control.sendCommand(command);
+    const flushScripts = () => send(['SCRIPT', 'FLUSH']);
+    return { store, stream, control, another, send, flushScripts, close };
   }
 }

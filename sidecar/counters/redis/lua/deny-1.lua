@@ -10,11 +10,7 @@
 --
 -- @include now
 -- @include whole
--- @include mul-div
--- @include token-bucket
--- @include calendar-window
--- @include kinds
--- @include record
+-- @include usage-event
 
 local now = text(store_time())
 local outcome = '{"granted":false,"reason":' .. ARGV[2] .. '}'

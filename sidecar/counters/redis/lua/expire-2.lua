@@ -16,6 +16,7 @@
 -- @include calendar-window
 -- @include kinds
 -- @include counters
+-- @include usage-event
 -- @include record
 
 local now = store_time()

@@ -28,6 +28,7 @@
 -- @include calendar-window
 -- @include kinds
 -- @include counters
+-- @include usage-event
 -- @include record
 -- @include record-count
 

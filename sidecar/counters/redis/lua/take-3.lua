@@ -48,6 +48,7 @@
 -- @include counters
 -- @include gates
 -- @include look
+-- @include usage-event
 -- @include record
 -- @include record-count
 

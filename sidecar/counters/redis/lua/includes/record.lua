@@ -1,14 +1,4 @@
--- What is remembered of a grant, and the usage events made from it. Amounts are digits: cjson prints 14 of them at most.
-
--- One usage event. `about.event` is the JSON of everything known before the take, without its closing brace.
-local function event_json(about, type, limits, outcome, decided_at, at, candidate, members, count)
-  return about.event
-    .. ',"id":"' .. about.id .. ':' .. type .. '","type":"' .. type .. '"'
-    .. (candidate and ',"candidate":' .. candidate.json or '')
-    .. (members or about.model)
-    .. ',"limits":' .. limits .. ',"outcome":' .. outcome .. ',"count":' .. (count or '1')
-    .. ',"decided_at":' .. decided_at .. ',"at":' .. at .. '}'
-end
+-- What is remembered of a grant. Amounts are digits: cjson prints 14 of them at most.
 
 -- What one limit was charged, with all that moving it later needs.
 local function new_charge(view, now)
