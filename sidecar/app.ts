@@ -21,6 +21,7 @@ import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PolicyStatus } from './policy/status.ts';
 import type { Labels } from './routes/active-config.ts';
+import { authzRoutes } from './routes/authz.ts';
 import { batchRoutes } from './routes/batch.ts';
 import { dataRoutes } from './routes/data.ts';
 import { dataV0Routes } from './routes/data-v0.ts';
@@ -82,6 +83,7 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', usageRoutes(data));
   app.route('/', decisionRoutes(deps));
   app.route('/', statusRoutes(deps));
+  app.route('/', authzRoutes(deps));
   app.route('/', adminRoutes(deps));
   app.route('/', notOfferedRoutes());
   return app;

@@ -25,7 +25,8 @@ export const serviceOnly: MiddlewareHandler<IdentifiedEnv> = async (c, next) => 
   return next();
 };
 
-function shownBy(c: Context): Shown {
+/** What a request shows of who is calling. */
+export function shownBy(c: Context): Shown {
   const incoming = (c.env as { incoming?: IncomingMessage } | undefined)?.incoming;
   return {
     authorization: c.req.header('Authorization'),

@@ -64,7 +64,11 @@ export class Nginx {
 }
 
 /** Ended with the test, or with the file that starts it in a `beforeAll`. */
-export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
+export const startNginx = (options: NginxOptions = {}): Promise<Nginx> =>
+  startNginxOn((port, dir) => configuration(port, dir, options));
+
+/** The same with a configuration of one's own. `dir` has folders `files` and `temp`. */
+export async function startNginxOn(configure: (port: number, dir: string) => string): Promise<Nginx> {
   const program = await bringNginx();
   const dir = await tempDir('nginx');
   const root = join(dir, 'files');
@@ -72,7 +76,7 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
   return onFreePort(
     async (port) => {
       const file = join(dir, 'nginx.conf');
-      await writeFile(file, configuration(port, dir, options));
+      await writeFile(file, configure(port, dir));
       const start = async () => {
         const child = new Child(program, { args: ['-p', dir, '-c', file, '-e', 'stderr'], cwd: dir });
         await child.whileRunning(listening(port));
@@ -86,6 +90,22 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
 
 /** One process: what is frozen, is frozen as a whole. */
 function configuration(port: number, dir: string, { rate, token }: NginxOptions): string {
+  return withinHttp(
+    dir,
+    `
+  log_format asked '$status $request_method $uri $http_if_none_match';
+  access_log ${dir}/${ACCESS_LOG} asked;
+  server {
+    listen 127.0.0.1:${port};
+    root ${dir}/files;
+    ${token ? `if ($http_authorization != "Bearer ${token}") { return 401; }` : ''}
+    ${rate ? `limit_rate ${rate};` : ''}
+  }`,
+  );
+}
+
+/** What stands around the http block's content. */
+export function withinHttp(dir: string, content: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${dir}/temp;`,
   );
@@ -96,14 +116,7 @@ pid ${dir}/nginx.pid;
 events { worker_connections 256; }
 http {
   ${temporary.join('\n  ')}
-  log_format asked '$status $request_method $uri $http_if_none_match';
-  access_log ${dir}/${ACCESS_LOG} asked;
-  server {
-    listen 127.0.0.1:${port};
-    root ${dir}/files;
-    ${token ? `if ($http_authorization != "Bearer ${token}") { return 401; }` : ''}
-    ${rate ? `limit_rate ${rate};` : ''}
-  }
+  ${content}
 }
 `;
 }
