@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { amountSchema } from './amounts.ts';
 import { budgetsSchema } from './config/budgets.ts';
 import { modelsSchema } from './config/models.ts';
+import { teamsSchema } from './config/teams.ts';
 import { tenantsSchema } from './config/tenants.ts';
 import type { ClosedGate, LimitOutcome, Outcome } from './policy-io.ts';
 
@@ -82,6 +83,7 @@ const userSchema = z.strictObject({
   role: name('Its role.'),
   team: name('Its team.'),
   tenant: name('Its tenant.'),
+  tier: name('Its tier, of teams.yaml.'),
   projects: z.array(z.string()),
 });
 
@@ -90,6 +92,7 @@ export const policyConfigSchema = z.strictObject({
   tenants: tenantsSchema,
   models: modelsSchema,
   budgets: budgetsSchema,
+  teams: teamsSchema,
   authentication: z.strictObject({ require_user: z.boolean() }),
   users: z.record(z.string(), userSchema).describe('By id.'),
 });

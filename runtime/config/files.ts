@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type AuthConfig, authSchema } from '../../schemas/config/auth.ts';
 import { type BudgetsConfig, budgetsSchema } from '../../schemas/config/budgets.ts';
 import { type ModelsConfig, modelsSchema } from '../../schemas/config/models.ts';
+import { type TeamsConfig, teamsSchema } from '../../schemas/config/teams.ts';
 import { type TenantsConfig, tenantsSchema } from '../../schemas/config/tenants.ts';
 import { type UsersConfig, usersSchema } from '../../schemas/config/users.ts';
 import { ConfigError } from './config-error.ts';
@@ -16,6 +17,7 @@ export interface Config {
   auth: AuthConfig;
   users: UsersConfig;
   budgets: BudgetsConfig;
+  teams: TeamsConfig;
 }
 
 /** Reads every file of the folder; all but `tenants.yaml` may be left out. Throws one `ConfigError` with all problems of all files. */
@@ -40,6 +42,20 @@ export function loadConfig(folder: string): Config {
   const auth = read('auth.yaml', authSchema);
   const users = read('users.yaml', usersSchema);
   const budgets = read('budgets.yaml', budgetsSchema);
-  if (!tenants || !models || !auth || !users || !budgets) throw new ConfigError(problems);
-  return { tenants, models, auth: auth.authentication, users, budgets };
+  const teams = read('teams.yaml', teamsSchema);
+  if (!tenants || !models || !auth || !users || !budgets || !teams) throw new ConfigError(problems);
+  problems.push(...unknownTiers(folder, users, teams));
+  if (problems.length) throw new ConfigError(problems);
+  return { tenants, models, auth: auth.authentication, users, budgets, teams };
+}
+
+/** What is wrong between two files that are each right. */
+function unknownTiers(folder: string, { users }: UsersConfig, { tiers }: TeamsConfig): string[] {
+  return users.flatMap(({ id, tier }) =>
+    tier === undefined || Object.hasOwn(tiers, tier)
+      ? []
+      : [
+          `${join(folder, 'users.yaml')}: ${id}: there is no tier ${JSON.stringify(tier)}; teams.yaml has ${Object.keys(tiers).join(', ')}`,
+        ],
+  );
 }

@@ -1,24 +1,25 @@
 import type { Config } from './files.ts';
 
 /** What policies see of the configuration, as `data.config`: no key, and nothing of how tokens are checked. */
-export const policyData = ({ auth, budgets, models, tenants, users }: Config): PolicyData => ({
+export const policyData = ({ auth, budgets, models, teams, tenants, users }: Config): PolicyData => ({
   tenants,
   models,
   budgets,
+  teams,
   authentication: { require_user: auth.enabled && auth.require_user },
   users: Object.fromEntries(
-    users.users.map(({ department, id, projects, role, team, tenant }) => [
+    users.users.map(({ department, id, projects, role, team, tenant, tier }) => [
       id,
-      { department, projects, role, team, tenant },
+      { department, projects, role, team, tenant, tier },
     ]),
   ),
 });
 
-export interface PolicyData extends Pick<Config, 'tenants' | 'models' | 'budgets'> {
+export interface PolicyData extends Pick<Config, 'tenants' | 'models' | 'budgets' | 'teams'> {
   authentication: { require_user: boolean };
   /** By id. */
   users: Record<
     string,
-    Partial<Record<'department' | 'role' | 'team' | 'tenant', string | undefined>> & { projects: string[] }
+    Partial<Record<'department' | 'role' | 'team' | 'tenant' | 'tier', string | undefined>> & { projects: string[] }
   >;
 }

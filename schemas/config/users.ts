@@ -30,6 +30,8 @@ const userSchema = z
     department: name.optional(),
     projects: z.array(name).default([]),
     tenant: name.optional(),
+    /** One of `teams.yaml`. */
+    tier: name.optional(),
     /** Who the user is on a channel: `slack:U123`. */
     channels: z
       .array(z.string().regex(/^[^:]+:.+$/, { error: 'must be a channel and a sender there, such as "slack:U123"' }))

@@ -3,7 +3,13 @@ import { windowSeconds } from './window-seconds.ts';
 
 const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time)\}/g;
 
-const PERIODS: Record<number, string> = { 3600: 'hourly', 86400: 'daily', 604800: 'weekly', 2592000: 'monthly' };
+const PERIODS: Record<number, string> = {
+  60: 'per-minute',
+  3600: 'hourly',
+  86400: 'daily',
+  604800: 'weekly',
+  2592000: 'monthly',
+};
 
 /**
  * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, among those

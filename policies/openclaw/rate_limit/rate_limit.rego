@@ -13,6 +13,7 @@ import data.lib.budgets
 import data.lib.decisions
 import data.lib.limits
 import data.lib.models
+import data.lib.tiers
 
 # METADATA
 # title: Plan
@@ -42,7 +43,11 @@ plan := {"limits": _limits(_cheaper, {"hard_stop"})} if {
 	_model_name == _cheaper
 }
 
-_limits(model, denying) := array.concat([_bucket(model)], budgets.limits_of(input, _budgets, _cost(model), denying))
+_limits(model, denying) := array.flatten([
+	_bucket(model),
+	tiers.limits_of(input, data.config.teams, data.config.users),
+	budgets.limits_of(input, _budgets, _cost(model), denying),
+])
 
 _cost(model) := budgets.cost(budgets.estimate(input, _budgets), model, data.config.models)
 
@@ -125,9 +130,16 @@ decision := object.union(
 	count(_short) > 0
 }
 
+decision := object.union(decisions.denied("rate_limited", 429, _too_many_requests), {"about": _too_many}) if {
+	input.outcome.granted == false
+	count(_short) == 0
+	count(_too_many) > 0
+}
+
 decision := object.union(decisions.denied("rate_limited", 429, _too_little_left), {"about": _not_budgeted}) if {
 	input.outcome.granted == false
 	count(_short) == 0
+	count(_too_many) == 0
 }
 
 decision := decisions.denied("policy_error", 500, _not_asked) if not _asked
@@ -194,6 +206,13 @@ _of_user := [limit.id | some limit in _budgeted; startswith(limit.id, "user:")]
 _short := [limit.id | some limit in _budgeted; limit.granted == false; _actions[limit.id] == "hard_stop"]
 
 _over := [limit.id | some limit in _budgeted; limit.over == true]
+
+# What a tier or a team's share refused.
+_too_many := [limit.id |
+	some limit in input.outcome.limits
+	limit.granted == false
+	regex.match(`:requests(:day)?$`, limit.id)
+]
 
 _not_budgeted := [limit.id | some limit in input.outcome.limits; not _actions[limit.id]]
 
@@ -272,6 +291,11 @@ _is_told(percent, "soft_limit") if {
 
 _too_little_left := concat(" ", [
 	"This request needs more than the {tokens_remaining} tokens left of the {period} allowance of {tokens_limit}.",
+	"The whole allowance is there again at {reset_time}.",
+])
+
+_too_many_requests := concat(" ", [
+	"This is beyond the {period} allowance of {tokens_limit} requests.",
 	"The whole allowance is there again at {reset_time}.",
 ])
 

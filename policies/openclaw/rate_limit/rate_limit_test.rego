@@ -15,7 +15,8 @@ config := {
 	"models": {"models": {"lab/large": {"weight": 20, "aliases": ["large"]}}},
 	"budgets": budgets(false, {"action": "hard_stop"}),
 	"authentication": {"require_user": false},
-	"users": {},
+	"teams": {"tiers": {"standard": {"requests_per_minute": 30}}, "timezone": "UTC", "teams": {}},
+	"users": {"erin": {"tier": "standard"}},
 }
 
 budgets(enabled, exceeded) := {
@@ -346,4 +347,20 @@ test_a_request_that_names_no_user_is_refused_where_one_is_required if {
 	refusal_of(unknown).reason == "unknown_tenant"
 	listed := rate_limit.plan with input as {"tenant_id": "acme"} with data.config as both
 	refusal_of(listed).reason == "unidentified"
+}
+
+test_a_users_tier_limits_its_requests if {
+	plan := plan_for({"tenant_id": "acme", "user_id": "erin"})
+	[limit.id | some limit in plan.limits] == ["tenant:acme:tokens", "user:erin:requests"]
+}
+
+test_beyond_a_tier_is_denied_in_its_own_words if {
+	decision := decision_on({"granted": false, "limits": [
+		{"id": "tenant:acme:tokens", "granted": true},
+		{"id": "user:erin:requests", "granted": false},
+	]})
+	decision.reason == "rate_limited"
+	decision.status == 429
+	contains(decision.message, "{tokens_limit} requests")
+	decision.about == ["user:erin:requests"]
 }
