@@ -4,6 +4,7 @@ import { requireAdminToken } from '../runtime/require-admin-token.ts';
 import { wireError } from '../schemas/errors.ts';
 import type { BudgetFeed } from './budget-feed.ts';
 import { isAway } from './database/errors.ts';
+import { allocationRoutes } from './routes/allocation.ts';
 import { eventRoutes } from './routes/events.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -31,5 +32,6 @@ export function createApp(deps: AppDeps): Hono {
   for (const path of ['/v1/*', '/api/admin/*']) app.use(path, requireAdminToken(deps.adminToken));
   app.route('/', eventRoutes(deps));
   app.route('/', usageRoutes(deps));
+  app.route('/', allocationRoutes(deps));
   return app;
 }
