@@ -1,3 +1,5 @@
+import { bringCaddy } from '../bring-caddy.mjs';
+import { bringHaproxy } from '../bring-haproxy.mjs';
 import { bringNginx } from '../bring-nginx.mjs';
 import { bringPostgres } from '../bring-postgres.mjs';
 import { bringRedis } from '../bring-redis.mjs';
@@ -14,6 +16,8 @@ const COMPONENTS = [
   { name: 'redis-server', tests: 'the tests on a real Redis', bring: bringRedis },
   { name: 'PostgreSQL', tests: 'the tests on a real PostgreSQL', bring: bringPostgres },
   { name: 'nginx', tests: 'the tests on a real bundle server', bring: bringNginx },
+  { name: 'Caddy', tests: 'the tests on a real Caddy', bring: bringCaddy },
+  { name: 'HAProxy', tests: 'the tests of two sidecars behind a real balancer', bring: bringHaproxy },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
 ];
 

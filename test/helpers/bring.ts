@@ -13,6 +13,14 @@ export const bringRedis = (): Promise<string> =>
 export const bringNginx = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-nginx.mjs')).bringNginx(options));
 
+/** Absolute path of a real Caddy. */
+export const bringCaddy = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-caddy.mjs')).bringCaddy(options));
+
+/** Absolute path of a real HAProxy. */
+export const bringHaproxy = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-haproxy.mjs')).bringHaproxy(options));
+
 export const bringPostgres = (): Promise<{ native: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-postgres.mjs')).bringPostgres(options));
 

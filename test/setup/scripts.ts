@@ -41,12 +41,15 @@ interface Scripts {
     redisTool(server: string, name: 'redis-cli' | 'redis-benchmark'): string;
   };
   'bring-nginx.mjs': { bringNginx(options: BringOptions): Promise<string> };
+  'bring-caddy.mjs': { bringCaddy(options: BringOptions): Promise<string> };
+  'bring-haproxy.mjs': { bringHaproxy(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
   'lib/complete-lockfile.mjs': {
     completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };
   };
+  'lib/find-on-path.mjs': { findOnPath(name: string, env: NodeJS.ProcessEnv): string | undefined };
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
   'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
   'lib/shell.mjs': { Shell: new (text: string, cwd: string) => Shell };
