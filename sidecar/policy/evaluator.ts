@@ -1,6 +1,7 @@
 import { KnownSlow } from './known-slow.ts';
 import { PolicyThread, ThreadEnded, type ThreadOptions } from './policy-thread.ts';
 import type { Contents, JobOutcome, JobResult, Slice } from './protocol.ts';
+import { noneSlow, type SlowCounts } from './slow-counts.ts';
 import { SlowLane } from './slow-lane.ts';
 import { ThreadOnDemand } from './thread-on-demand.ts';
 import { Turns } from './turns.ts';
@@ -20,6 +21,11 @@ const WARY_FOR_MS = 10_000;
  */
 const REST_AFTER_MS = 500;
 
+export interface EvaluatorOptions extends ThreadOptions {
+  /** Where evaluations that take long are counted. */
+  slowCounts?: SlowCounts;
+}
+
 /**
  * Evaluates a compiled policy in a thread of its own, many jobs to a message. A job that takes long is moved to a second
  * thread, the slow lane, so that others wait for it for milliseconds only. One that takes longer than `timeoutMs` there is
@@ -27,7 +33,8 @@ const REST_AFTER_MS = 500;
  */
 export class Evaluator {
   readonly contents: Contents;
-  readonly #options: ThreadOptions;
+  readonly #options: EvaluatorOptions;
+  readonly #counts: SlowCounts;
   readonly #thread: ThreadOnDemand;
   readonly #slowLane: SlowLane;
   readonly #knownSlow = new KnownSlow();
@@ -40,15 +47,25 @@ export class Evaluator {
   #closed = false;
 
   /** Throws if the policy cannot be loaded: not WASM, another ABI, memory it may not have. */
-  static async open(options: ThreadOptions): Promise<Evaluator> {
+  static async open(options: EvaluatorOptions): Promise<Evaluator> {
     return new Evaluator(options, await PolicyThread.start(options));
   }
 
-  private constructor(options: ThreadOptions, thread: PolicyThread) {
+  private constructor(options: EvaluatorOptions, thread: PolicyThread) {
     this.#options = options;
+    this.#counts = options.slowCounts ?? noneSlow();
     this.contents = thread.contents;
     this.#thread = new ThreadOnDemand(options, thread);
-    this.#slowLane = new SlowLane({ ...options, onTimeout: (job) => this.#knownSlow.add(job) });
+    this.#slowLane = new SlowLane({
+      ...options,
+      onTimeout: (job) => {
+        this.#counts.timed_out += 1;
+        this.#knownSlow.add(job);
+      },
+      onRefusal: () => {
+        this.#counts.refused += 1;
+      },
+    });
   }
 
   /** Whether it has a thread now. */
@@ -59,6 +76,7 @@ export class Evaluator {
   evaluate(entrypoint: string, input: string | undefined): Promise<JobResult> {
     if (this.#closed) return Promise.reject(closedError());
     if (this.#knownSlow.has({ entrypoint, input })) {
+      this.#counts.refused += 1;
       const message = `the evaluation took longer than ${this.#options.timeoutMs} ms when it was last asked for`;
       return Promise.resolve(failure(message));
     }
@@ -126,6 +144,7 @@ export class Evaluator {
       job.resolve(outcome);
     } else if (!this.#closed) {
       this.#beWary();
+      this.#counts.moved += 1;
       this.#slowLane.add(job);
     }
   }

@@ -2,17 +2,20 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { BundleReport } from './bundle-report.ts';
 import type { MemoCounts } from './memo.ts';
 import type { Policies } from './policies.ts';
+import type { SlowCounts } from './slow-counts.ts';
 
 interface Observed {
   policies: Policies;
   report: BundleReport;
   memoCounts: MemoCounts;
+  slowCounts: SlowCounts;
 }
 
 /** Whether the policy in force is what its bundle says, why not, and how often an answer was known already. */
 export function observePolicies(registry: Registry, observed: Observed): void {
   observeBundle(registry, observed.report);
   observeMemo(registry, observed);
+  observeSlow(registry, observed);
 }
 
 /** Whether there is a policy to compare with. */
@@ -78,6 +81,19 @@ function observeMemo(registry: Registry, { memoCounts, policies }: Observed): vo
     },
   });
   gauge(registry, 'openclaw_policy_memo_entries', 'Plans and decisions remembered.', () => policies.remembered ?? 0);
+}
+
+function observeSlow(registry: Registry, { slowCounts }: Observed): void {
+  new Counter({
+    name: 'openclaw_policy_slow_evaluations_total',
+    help: 'Evaluations that took long: moved out of the way, timed out, or refused unevaluated.',
+    labelNames: ['result'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(slowCounts)) this.inc({ result }, count);
+    },
+  });
 }
 
 function gauge(registry: Registry, name: string, help: string, value: () => number): void {

@@ -15,6 +15,7 @@ import { KeptBundle } from './kept-bundle.ts';
 import { observePolicies, observeShadowBundle } from './metrics.ts';
 import { Policies } from './policies.ts';
 import { readPublicKeys } from './signature.ts';
+import { noneSlow } from './slow-counts.ts';
 import type { PolicyStatus } from './status.ts';
 import { UrlSource } from './url-source.ts';
 
@@ -37,8 +38,8 @@ export interface OpenPoliciesOptions {
 export async function openPolicies(options: OpenPoliciesOptions): Promise<Policies> {
   const { POLICY_BUNDLE, POLICY_BUNDLE_TOKEN } = options.environment;
   const bundle: BundleAddress = { role: 'policy', address: POLICY_BUNDLE, token: POLICY_BUNDLE_TOKEN };
-  const { memoCounts, policies, report, source } = await prepare(options, bundle);
-  observePolicies(options.registry, { policies, report, memoCounts });
+  const { memoCounts, policies, report, slowCounts, source } = await prepare(options, bundle);
+  observePolicies(options.registry, { policies, report, memoCounts, slowCounts });
   await source.start();
   return policies;
 }
@@ -70,6 +71,7 @@ async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
   const name = isUrl ? withoutQuery(address) : address;
   const report = new BundleReport({ role, name, source: isUrl ? 'url' : 'file' }, { clock, log });
   const memoCounts = { hits: 0, misses: 0 };
+  const slowCounts = noneSlow();
   const policies = new Policies({
     config: policyData(config),
     timeoutMs: environment.POLICY_TIMEOUT_MS,
@@ -80,6 +82,7 @@ async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
     },
     keys: environment.POLICY_PUBLIC_KEY_FILE ? await readPublicKeys(environment.POLICY_PUBLIC_KEY_FILE) : [],
     memoCounts,
+    slowCounts,
     report,
     log,
   });
@@ -88,7 +91,7 @@ async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
     ? urlSource(options, bundle, { name, policies, report })
     : new FileSource({ file: address, policies, report, clock, optional: role === 'shadow policy' });
   closers.add(`${role} bundle`, () => source.stop());
-  return { policies, report, memoCounts, source };
+  return { policies, report, memoCounts, slowCounts, source };
 }
 
 function urlSource(

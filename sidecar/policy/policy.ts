@@ -13,6 +13,7 @@ import { Evaluator } from './evaluator.ts';
 import { Memo, type MemoCounts } from './memo.ts';
 import type { JobResult } from './protocol.ts';
 import { checkRequirements, type Requirements } from './requirements.ts';
+import { noneSlow, type SlowCounts } from './slow-counts.ts';
 
 /** Memory of one policy instance: 1,024 pages of 64 KiB are 64 MiB. */
 const MEMORY_PAGES = 1_024;
@@ -32,6 +33,8 @@ export interface PolicyOptions {
   requirements?: Requirements;
   /** Where hits and misses of what is remembered are counted. */
   memoCounts?: MemoCounts;
+  /** Where evaluations that take long are counted. */
+  slowCounts?: SlowCounts;
 }
 
 /** One revision of the policy with the configuration that it runs on. */
@@ -48,6 +51,7 @@ export class Policy {
     config,
     memoCounts = { hits: 0, misses: 0 },
     requirements = { entrypoints: [], impureBuiltins: [] },
+    slowCounts = noneSlow(),
     threadFile,
     timeoutMs,
   }: PolicyOptions): Promise<Policy> {
@@ -58,6 +62,7 @@ export class Policy {
       timeoutMs,
       threadFile,
       memoryPages: MEMORY_PAGES,
+      slowCounts,
     });
     try {
       checkRequirements(evaluator.contents, bundle.promised, requirements);

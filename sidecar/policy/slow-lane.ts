@@ -11,6 +11,8 @@ const REST_AFTER_MS = 2_000;
 export interface SlowLaneOptions extends ThreadOptions {
   /** Told of each job that took longer than it may. */
   onTimeout(job: Waiting): void;
+  /** Told of each that found no room or waited for too long. */
+  onRefusal(): void;
 }
 
 /**
@@ -37,13 +39,17 @@ export class SlowLane {
   }
 
   add(job: Waiting): void {
-    if (this.#waiting.size >= MAX_WAITING) {
+    const refuse = () => {
+      this.#options.onRefusal();
       job.resolve(failure(this.#busy));
+    };
+    if (this.#waiting.size >= MAX_WAITING) {
+      refuse();
       return;
     }
     const tooLate = () => {
       this.#waiting.delete(job);
-      job.resolve(failure(this.#busy));
+      refuse();
     };
     this.#waiting.set(job, setTimeout(tooLate, WAITS * this.#options.timeoutMs).unref());
     if (!this.#running) void this.#drain();

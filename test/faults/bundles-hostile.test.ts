@@ -5,7 +5,7 @@ import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
 import { buildBundle } from '../helpers/bundles.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startSidecar } from '../helpers/services.ts';
-import { post, type Reply } from '../helpers/sidecar-client.ts';
+import { get, post, type Reply } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 /**
@@ -87,6 +87,7 @@ default allow := false
 allow if decision.allow
 `;
 
+let environment: Record<string, string>;
 let sidecar: Service;
 
 beforeAll(async () => {
@@ -94,14 +95,15 @@ beforeAll(async () => {
   const redis: RedisServer = await startRedis();
   const file = join(await tempDir('policies'), 'bundle.tar.gz');
   await writeFile(file, await buildBundle({ 'wrong.rego': REGO }, []));
-  sidecar = await startSidecar({
+  environment = {
     REDIS_URL: redis.url,
     DATA_DIR: await tempDir('data'),
     POLICY_BUNDLE: file,
     // A busy machine is not what is looked at: at 250 ms its waits could be taken for a loop.
     STORE_TIMEOUT_MS: '5000',
     POLICY_TIMEOUT_MS: '500',
-  });
+  };
+  sidecar = await startSidecar(environment);
 }, BRING_TIMEOUT_MS);
 
 const decide = (input: object): Promise<Reply> => post(`${sidecar.url}/v1/data/test/wrong`, { input });
@@ -184,5 +186,20 @@ describe('inputs that loop keep nobody waiting', () => {
     }
     expect(Math.min(...waits)).toBeLessThan(1_000);
     expect(await left('l')).toBe(10);
+  });
+
+  test('are counted, and one that comes again is not even tried', { timeout: 60_000 }, async () => {
+    // Left alone for 300 ms, the loop ends by using up its memory.
+    const { url } = await startSidecar({ ...environment, POLICY_TIMEOUT_MS: '100' });
+    const counts = async () => {
+      const { body } = await get(`${url}/metrics`);
+      const lines = String(body).matchAll(/^openclaw_policy_slow_evaluations_total\{result="(\w+)"\} (\d+)$/gm);
+      return Object.fromEntries([...lines].map(([, result = '', count]) => [result, Number(count)]));
+    };
+    const again = () => post(`${url}/v1/data/test/wrong`, { input: looping(0, 99) });
+    refused((await again()).body.result.decision.reason);
+    expect(await counts()).toEqual({ moved: 1, timed_out: 1, refused: 0 });
+    refused((await again()).body.result.decision.reason);
+    expect(await counts()).toEqual({ moved: 1, timed_out: 1, refused: 1 });
   });
 });

@@ -7,6 +7,7 @@ import { CLUSTER_PARTITIONS, usageStreamKey } from '../../schemas/usage-stream.t
 import { partitionOf } from '../../sidecar/counters/keys.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { type RedisCluster, startRedisCluster } from '../helpers/redis-cluster.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
@@ -14,7 +15,7 @@ import { type Service, startSidecar, startWorker } from '../helpers/services.ts'
 import { ask, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
-const CAPACITY = 40;
+const CAPACITY = fullLength ? 40 : 15;
 const TENANTS = 40;
 const CALLERS = 32;
 /** Three times what there is, so that whatever fails on the way, every tenant uses up all it has. */
