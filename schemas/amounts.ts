@@ -17,3 +17,12 @@ export const amountSchema = z
 export const decimalSchema = z
   .string({ error: 'must be a decimal number in quotes, such as "0.0001"' })
   .regex(/^\d{1,18}(\.\d{1,12})?$/, { error: 'must be a decimal number in quotes, such as "0.0001"' });
+
+/** Places of a `decimalSchema`. */
+export const DECIMAL_PLACES = 12;
+
+/** Such a decimal as a whole number of 10^-12, so that products and sums of it are exact. */
+export function scaledDecimal(decimal: string): bigint {
+  const [whole = '0', fraction = ''] = decimal.split('.');
+  return BigInt(whole + fraction.padEnd(DECIMAL_PLACES, '0'));
+}

@@ -1,8 +1,7 @@
+import { scaledDecimal } from '../../schemas/amounts.ts';
 import type { ModelsConfig } from '../../schemas/config/models.ts';
 import type { Usage } from '../../schemas/usage-event.ts';
 
-/** Prices have 12 places at most. */
-const PLACES = 12;
 /** USD for a million tokens, times 10^12, for one token in nano-dollars (10^-9 USD). */
 const TO_NANOS = 1_000_000_000n;
 
@@ -26,10 +25,6 @@ function pricesOf(name: string, models: ModelsConfig['models']): Price[] {
 }
 
 function cost({ cache_read = 0, cache_write = 0, input = 0, output = 0 }: Usage, price: Price): bigint {
-  return BigInt(input + cache_read + cache_write) * scaled(price.input) + BigInt(output) * scaled(price.output);
-}
-
-function scaled(price = '0'): bigint {
-  const [whole = '0', fraction = ''] = price.split('.');
-  return BigInt(whole + fraction.padEnd(PLACES, '0'));
+  const ofPrompt = BigInt(input + cache_read + cache_write) * scaledDecimal(price.input ?? '0');
+  return ofPrompt + BigInt(output) * scaledDecimal(price.output ?? '0');
 }
