@@ -69,8 +69,11 @@ function answered(c: Context, answer: Answer, who: Identity['bound']): Response 
   };
   if (decision.allow) return c.body(null, 200, headers);
   const body = { error: decision.message || decision.reason, reason: decision.reason, decision_id: decisionId };
-  return c.json(body, decision.status as ContentfulStatusCode, headers);
+  return c.json(body, refusalStatus(decision) as ContentfulStatusCode, headers);
 }
+
+/** A gateway goes by the status alone: a denial whose policy gives it one of success must not pass for an allow. */
+export const refusalStatus = ({ status }: Pick<Answer['decision'], 'status'>): number => (status >= 400 ? status : 403);
 
 /** A header holds visible ASCII; the rest is percent-encoded. */
 const visible = (name: string) => name.replace(/[^!-$&-~]/gu, (char) => encodeURIComponent(char));
