@@ -2,7 +2,8 @@
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
  *
  * @typedef {object} VitestReport of vitest's JSON reporter
- * @property {{ status: string, assertionResults: { status: string }[] }[]} testResults one for each test file
+ * @property {{ name: string, status: string, assertionResults: { status: string, fullName: string }[] }[]} testResults one for
+ *   each test file, `name` being its path
  */
 
 /**
@@ -23,6 +24,30 @@ export function count(report, ok) {
   }
   if (!ok && counts.failed === 0) counts.failed = 1;
   return counts;
+}
+
+/**
+ * The files that failed, each with the names of its tests that did: none where it was the file itself.
+ * @param {VitestReport | undefined} report
+ * @returns {{ file: string, tests: string[] }[]}
+ */
+export function failedFiles(report) {
+  const files = (report?.testResults ?? []).map(({ assertionResults, name, status }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    return { file: name, failed: status === 'failed' || failed.length > 0, tests: failed.map((test) => test.fullName) };
+  });
+  return files.filter(({ failed }) => failed).map(({ file, tests }) => ({ file, tests }));
+}
+
+/**
+ * The first report with what a second run of some of its files says of them.
+ * @param {VitestReport} first
+ * @param {VitestReport} second
+ * @returns {VitestReport}
+ */
+export function withSecondRun(first, second) {
+  const again = new Map(second.testResults.map((result) => [result.name, result]));
+  return { testResults: first.testResults.map((result) => again.get(result.name) ?? result) };
 }
 
 /** @param {Counts} counts */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { runFixture } from '../../test/setup/nested-run.ts';
 import { type Counts, loadScript } from '../../test/setup/scripts.ts';
 
-const { count, countsLine } = await loadScript('lib/vitest-report.mjs');
+const { count, countsLine, failedFiles, withSecondRun } = await loadScript('lib/vitest-report.mjs');
 
 /** Of real runs, so that another report format of vitest is noticed. */
 test.for<[string, Counts]>([
@@ -15,6 +15,29 @@ test.for<[string, Counts]>([
   const { child, results } = await runFixture(fixture);
   const { code } = await child.exited;
   expect(count(JSON.parse(await readFile(results, 'utf8')), code === 0)).toEqual(counts);
+});
+
+test.for<[string, string[][]]>([
+  ['mixed', [['fails']]],
+  ['cannot-load', [[]]],
+])('names the file of %s and what failed in it', async ([fixture, tests]) => {
+  const { child, results } = await runFixture(fixture);
+  await child.exited;
+  const failed = failedFiles(JSON.parse(await readFile(results, 'utf8')));
+  expect(failed.map((file) => file.tests)).toEqual(tests);
+  for (const { file } of failed) expect(file).toContain(`${fixture}.fixture.ts`);
+});
+
+test('a second run stands for its own files only', () => {
+  const file = (name: string, ...states: string[]) => ({
+    name,
+    status: states.includes('failed') ? 'failed' : 'passed',
+    assertionResults: states.map((status) => ({ status, fullName: status })),
+  });
+  const first = { testResults: [file('a', 'passed', 'failed'), file('b', 'passed')] };
+  const again = (...states: string[]) => count(withSecondRun(first, { testResults: [file('a', ...states)] }), true);
+  expect(again('passed', 'passed')).toEqual({ passed: 3, failed: 0, skipped: 0 });
+  expect(again('failed', 'passed')).toEqual({ passed: 2, failed: 1, skipped: 0 });
 });
 
 test('a run that wrote no report has failed', () => {

@@ -53,7 +53,12 @@ interface Scripts {
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
   'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
   'lib/shell.mjs': { Shell: new (text: string, cwd: string) => Shell };
-  'lib/vitest-report.mjs': { count(report: unknown, ok: boolean): Counts; countsLine(counts: Counts): string };
+  'lib/vitest-report.mjs': {
+    count(report: unknown, ok: boolean): Counts;
+    countsLine(counts: Counts): string;
+    failedFiles(report: unknown): { file: string; tests: string[] }[];
+    withSecondRun(first: unknown, second: unknown): unknown;
+  };
 }
 
 const folder = new URL('../../scripts/', import.meta.url);
