@@ -5,12 +5,16 @@ import { wireError } from '../schemas/errors.ts';
 import type { BudgetFeed } from './budget-feed.ts';
 import { isAway } from './database/errors.ts';
 import { allocationRoutes } from './routes/allocation.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { type CyclesDeps, cycleRoutes } from './routes/cycles.ts';
 import { eventRoutes } from './routes/events.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
+import { invoiceRoutes } from './routes/invoices.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { usageLogRoutes } from './routes/usage-log.ts';
 import type { UsageReportDeps } from './routes/usage-report.ts';
 
-export interface AppDeps extends HealthDeps, UsageReportDeps {
+export interface AppDeps extends HealthDeps, UsageReportDeps, CyclesDeps {
   /** Undefined: the API is closed, and says how to open it. */
   adminToken: string | undefined;
   log: Log;
@@ -33,5 +37,9 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', eventRoutes(deps));
   app.route('/', usageRoutes(deps));
   app.route('/', allocationRoutes(deps));
+  app.route('/', usageLogRoutes(deps));
+  app.route('/', auditRoutes(deps));
+  app.route('/', cycleRoutes(deps));
+  app.route('/', invoiceRoutes(deps));
   return app;
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { DateTime } from 'luxon';
 import { describe, expect, test } from 'vitest';
 import { type BillingCycle, tenantsSchema } from '../schemas/config/tenants.ts';
+import { fullLength } from '../test/helpers/full-length.ts';
 import { billingCycleOf, cycleAt, dayAt } from './cycles.ts';
 
 const HOUR = 3_600_000;
@@ -60,6 +61,43 @@ describe('months', () => {
   });
 });
 
+describe('quarters and years', () => {
+  const quarter = (anchor_month: number, anchor_day = 1): BillingCycle => ({
+    period: 'quarter',
+    anchor_day,
+    anchor_month,
+    timezone: 'UTC',
+  });
+  const year = (anchor_month: number, anchor_day = 1): BillingCycle => ({
+    period: 'year',
+    anchor_day,
+    anchor_month,
+    timezone: 'UTC',
+  });
+
+  test.each([
+    ['2026-05-15T00:00:00Z', quarter(1), '2026-04-01', '2026-07-01'],
+    ['2026-01-31T23:59:59.999Z', quarter(2), '2025-11-01', '2026-02-01'],
+    ['2026-02-01T00:00:00Z', quarter(2), '2026-02-01', '2026-05-01'],
+    ['2026-02-28T00:00:00Z', quarter(2, 31), '2026-02-28', '2026-05-31'],
+    ['2026-02-27T23:59:59.999Z', quarter(2, 31), '2025-11-30', '2026-02-28'],
+    ['2026-12-31T00:00:00Z', quarter(3, 31), '2026-12-31', '2027-03-31'],
+    ['2026-12-31T23:59:59.999Z', year(1), '2026-01-01', '2027-01-01'],
+    ['2026-03-31T00:00:00Z', year(4), '2025-04-01', '2026-04-01'],
+    ['2026-04-01T00:00:00Z', year(4), '2026-04-01', '2027-04-01'],
+    ['2028-02-29T00:00:00Z', year(2, 29), '2028-02-29', '2029-02-28'],
+    ['2028-02-28T23:59:59.999Z', year(2, 30), '2027-02-28', '2028-02-29'],
+    ['2026-12-30T00:00:00Z', year(12, 31), '2025-12-31', '2026-12-31'],
+  ] as const)('%s of %j: %s to %s', (instant, cycle, start, end) => {
+    expect(shown(instant, cycle)).toEqual([`${start}T00:00:00.000Z`, `${end}T00:00:00.000Z`]);
+  });
+
+  test('begin at the midnight of their zone, on both sides of a clock change', () => {
+    const berlin: BillingCycle = { ...quarter(1), timezone: 'Europe/Berlin' };
+    expect(shown('2026-01-15T00:00:00Z', berlin)).toEqual(['2025-12-31T23:00:00.000Z', '2026-03-31T22:00:00.000Z']);
+  });
+});
+
 /** Measured with another implementation of the time zone database. */
 const DAY_STARTS: [zone: string, date: string, start: string, hours: number][] = [
   ['Europe/Berlin', '2026-03-29', '2026-03-28T23:00:00.000Z', 23],
@@ -100,9 +138,23 @@ describe('weeks', () => {
   });
 });
 
-const anyCycle: fc.Arbitrary<BillingCycle> = fc
-  .tuple(fc.constantFrom('month' as const, 'week' as const), fc.integer({ min: 1, max: 31 }), fc.constantFrom(...ZONES))
-  .map(([period, day, timezone]) => ({ period, anchor_day: period === 'week' ? ((day - 1) % 7) + 1 : day, timezone }));
+/** Days that months may lack come as often as the others. */
+const anyDay = fc.oneof(fc.integer({ min: 1, max: 31 }), fc.constantFrom(29, 30, 31));
+const anyZone = fc.constantFrom(...ZONES);
+const monthOf = (months: number) => fc.integer({ min: 1, max: months });
+const anyCycle: fc.Arbitrary<BillingCycle> = fc.oneof(
+  fc.record({ period: fc.constant('month' as const), anchor_day: anyDay, timezone: anyZone }),
+  fc.record({ period: fc.constant('week' as const), anchor_day: fc.integer({ min: 1, max: 7 }), timezone: anyZone }),
+  fc.record({
+    period: fc.constant('quarter' as const),
+    anchor_day: anyDay,
+    anchor_month: monthOf(3),
+    timezone: anyZone,
+  }),
+  fc.record({ period: fc.constant('year' as const), anchor_day: anyDay, anchor_month: monthOf(12), timezone: anyZone }),
+);
+/** The least and most days that a period may have, with an hour or a day that a zone skipped. */
+const DAYS = { week: [5.8, 7.2], month: [27.8, 31.2], quarter: [88.8, 93.2], year: [363.8, 366.2] } as const;
 const anyInstant = fc.integer({ min: Date.parse('1990-01-01T00:00:00Z'), max: Date.parse('2100-01-01T00:00:00Z') });
 
 describe('any cycle', () => {
@@ -117,11 +169,11 @@ describe('any cycle', () => {
         expect(before.end).toBe(cycle.start);
         expect(after.start).toBe(cycle.end);
         const days = (cycle.end - cycle.start) / (24 * HOUR);
-        expect(days).toBeGreaterThan(config.period === 'week' ? 5.8 : 27.8);
-        expect(days).toBeLessThan(config.period === 'week' ? 7.2 : 31.2);
+        expect(days).toBeGreaterThan(DAYS[config.period][0]);
+        expect(days).toBeLessThan(DAYS[config.period][1]);
         for (const inside of [cycle.start, cycle.end - 1]) expect(cycleAt(inside, config)).toEqual(cycle);
       }),
-      { numRuns: 4000 },
+      { numRuns: fullLength ? 10_000 : 4_000 },
     );
   });
 
@@ -136,6 +188,8 @@ describe('any cycle', () => {
         if (begin.toISODate() === '2011-12-31' && config.timezone === 'Pacific/Apia') return;
         if (config.period === 'week') expect(begin.weekday).toBe(config.anchor_day);
         else expect(begin.day).toBe(Math.min(config.anchor_day, begin.daysInMonth as number));
+        if (config.period === 'quarter') expect(begin.month % 3).toBe(config.anchor_month % 3);
+        if (config.period === 'year') expect(begin.month).toBe(config.anchor_month);
       }),
       { numRuns: 2000 },
     );

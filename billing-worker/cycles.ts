@@ -4,10 +4,14 @@ import type { BillingCycle, TenantsConfig } from '../schemas/config/tenants.ts';
 export type Cycle = Period;
 
 /** The cycle that holds an instant. Cycles tile time, with neither gap nor overlap. */
-export function cycleAt(instant: number, { anchor_day, period, timezone }: BillingCycle): Cycle {
-  const { end, start } = new Calendar({ period, day: anchor_day, timezone }).at(instant);
+export function cycleAt(instant: number, config: BillingCycle): Cycle {
+  const { anchor_day: day, period, timezone } = config;
+  const { end, start } = new Calendar({ period, day, month: anchorMonthOf(config), timezone }).at(instant);
   return { start, end };
 }
+
+/** The month of its quarter or year in which a cycle begins, from 1; that of a shorter one is of no meaning. */
+export const anchorMonthOf = (config: BillingCycle): number => ('anchor_month' in config ? config.anchor_month : 1);
 
 /** The date of an instant in a time zone, as `2026-01-31`, and from when to when it is that day. Days tile cycles. */
 export function dayAt(instant: number, timezone: string): Cycle & { date: string } {

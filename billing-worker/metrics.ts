@@ -14,7 +14,7 @@ export class BillingMetrics {
     this.#clock = clock;
     this.#events = new Counter({
       name: 'openclaw_ledger_events_total',
-      help: 'Usage events that became ledger rows, by type; a delivery of one that was there already is not counted.',
+      help: 'Stream entries that became ledger rows, by type; a delivery of one that was there already is not counted.',
       labelNames: ['type'],
       registers: [registry],
     });

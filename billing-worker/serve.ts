@@ -1,23 +1,26 @@
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { systemClock } from '../runtime/clock.ts';
-import type { Config } from '../runtime/config/files.ts';
+import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import type { Process } from '../runtime/main.ts';
-import type { UsageStream } from '../schemas/usage-stream.ts';
+import { CLUSTER_PARTITIONS, type UsageStream } from '../schemas/usage-stream.ts';
 import { openDatabase } from './database/open.ts';
+import { KeyPublisher, type KeyPublisherDeps } from './keys/publish.ts';
 import { createBillingWorker } from './worker.ts';
 
 export interface ServeDeps {
-  config: Config;
+  config: Pick<LiveConfig, 'current'>;
   stream: UsageStream;
+  /** Where the sidecars look for API keys. */
+  store: KeyPublisherDeps['store'];
   registry: Registry;
   adminToken: string | undefined;
 }
 
 /** Opens the ledger, carries the stream into it, and serves the billing API. Resolves with its address. */
 export async function serveBilling({ closers, environment, log }: Process, deps: ServeDeps): Promise<string> {
-  const { BILLING_PORT, DATABASE_URL, DATA_DIR, HOST } = environment;
-  const { adminToken, config, registry, stream } = deps;
+  const { BILLING_PORT, CYCLE_GRACE_S, DATABASE_URL, DATA_DIR, HOST, INVOICE_ISSUER, REDIS_CLUSTER_URLS } = environment;
+  const { adminToken, config, registry, store, stream } = deps;
   collectDefaultMetrics({ register: registry });
   const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR, log });
   closers.add('database', () => database.close());
@@ -25,7 +28,8 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   const worker = createBillingWorker({
     sql: database.sql,
     stream,
-    tenants: config.tenants,
+    config: config.current,
+    invoicing: { issuer: INVOICE_ISSUER, graceMs: CYCLE_GRACE_S * 1_000 },
     adminToken,
     registry,
     clock: systemClock,
@@ -33,6 +37,10 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   });
   worker.start();
   closers.add('billing worker', () => worker.stop());
+  const partitions = REDIS_CLUSTER_URLS ? CLUSTER_PARTITIONS : 1;
+  const publisher = new KeyPublisher({ sql: database.sql, store, partitions, clock: systemClock, log });
+  publisher.start();
+  closers.add('publishing of API keys', () => publisher.stop());
   const listening = await listen(worker.app, { host: HOST, port: BILLING_PORT, variable: 'BILLING_PORT' });
   closers.add('billing listener', () => listening.close());
   closers.add('billing feeds', () => worker.endFeeds());

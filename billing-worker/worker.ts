@@ -3,11 +3,11 @@ import type { Sql } from 'postgres';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import type { TenantsConfig } from '../schemas/config/tenants.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
 import { createApp } from './app.ts';
 import { BudgetFeed } from './budget-feed.ts';
 import { Consumer } from './consume.ts';
+import type { Terms } from './invoices/scope.ts';
 import { Calendar } from './ledger/calendar.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { BillingMetrics } from './metrics.ts';
@@ -17,7 +17,9 @@ export interface BillingWorkerDeps {
   sql: Sql;
   /** It stays the caller's to close, after `stop`. */
   stream: UsageStream;
-  tenants: TenantsConfig;
+  /** By what usage is put into cycles and priced, as it is now. */
+  config: () => Terms;
+  invoicing: { issuer: string; graceMs: number };
   adminToken: string | undefined;
   registry: Registry;
   clock: Clock;
@@ -36,13 +38,18 @@ export interface BillingWorker {
 
 /** Puts the billing worker together. */
 export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
-  const { clock, log, registry, sql, stream, tenants } = deps;
+  const { clock, config, invoicing, log, registry, sql, stream } = deps;
   const calendar = new Calendar();
   const metrics = new BillingMetrics(registry, stream, clock);
   const feed = new BudgetFeed();
   const ledger = new Ledger({
     sql,
-    terms: { tenants, calendar },
+    terms: {
+      get tenants() {
+        return config().tenants;
+      },
+      calendar,
+    },
     onCommit: (committed, rows) => {
       metrics.committed(committed);
       feed.publish(rows);
@@ -56,7 +63,7 @@ export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
     log,
   });
   return {
-    app: createApp({ ...deps, calendar, feed }),
+    app: createApp({ ...deps, ...invoicing, tenants: () => config().tenants, terms: config, calendar, feed }),
     start: () => consumer.start(),
     stop: () => consumer.stop(),
     endFeeds: () => feed.close(),

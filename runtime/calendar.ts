@@ -7,9 +7,11 @@ export interface Period {
 }
 
 export interface Anchor {
-  period: 'day' | 'week' | 'month';
+  period: 'day' | 'week' | 'month' | 'quarter' | 'year';
   /** Day of the month (a month without it: its last), or ISO weekday. Of no meaning for days. */
   day: number;
+  /** In which month of each quarter (1–3) or year (1–12) it begins; without it the first. Of no meaning for others. */
+  month?: number;
   /** Local time of day, in milliseconds. */
   time?: number;
   timezone: string;
@@ -17,6 +19,7 @@ export interface Anchor {
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const MONTHS_OF = { month: 1, quarter: 3, year: 12 };
 /** 2000-01-03 was a Monday. */
 const A_MONDAY = Date.UTC(2000, 0, 3);
 
@@ -59,19 +62,27 @@ export class Calendar {
     const { day, period } = this.#anchor;
     if (period === 'day') return index * DAY_MS;
     if (period === 'week') return A_MONDAY + (index * 7 + day - 1) * DAY_MS;
-    const year = Math.floor(index / 12);
-    const month = index - year * 12;
+    const months = index * MONTHS_OF[period] + this.#firstMonth;
+    const year = Math.floor(months / 12);
+    const month = months - year * 12;
     const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
     return Date.UTC(year, month, Math.min(day, lastDay));
   }
 
-  /** Days since 1970, weeks since that Monday, or months since year 0. */
+  /** Days since 1970, weeks since that Monday, or months, quarters or years since year 0. */
   #indexOf(date: number): number {
     const { day, period } = this.#anchor;
     if (period === 'day') return date / DAY_MS;
     if (period === 'week') return Math.floor((date - A_MONDAY - (day - 1) * DAY_MS) / (7 * DAY_MS));
     const of = new Date(date);
-    return of.getUTCFullYear() * 12 + of.getUTCMonth();
+    const months = of.getUTCFullYear() * 12 + of.getUTCMonth();
+    return Math.floor((months - this.#firstMonth) / MONTHS_OF[period]);
+  }
+
+  /** Counted from 0, within the period. */
+  get #firstMonth(): number {
+    const { month = 1, period } = this.#anchor;
+    return period === 'quarter' || period === 'year' ? month - 1 : 0;
   }
 }
 

@@ -33,7 +33,7 @@ await runMain(async (process) => {
   const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
   // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
   const sidecar = await serveSidecar(process, { config, store, adminToken });
-  const billing = await serveBilling(process, { config: config.current(), stream, registry, adminToken });
+  const billing = await serveBilling(process, { config, store, stream, registry, adminToken });
   config.start();
   print(welcome({ sidecar, billing, adminToken, environment }));
 });

@@ -5,6 +5,7 @@ import {
   check,
   date,
   index,
+  integer,
   jsonb,
   numeric,
   pgTable,
@@ -13,7 +14,11 @@ import {
   timestamp,
   unique,
 } from 'drizzle-orm/pg-core';
+import type { ApiKey } from './api-key.ts';
+import type { AuditAction } from './audit-event.ts';
 import type { UsageEvent, UsageEventType } from './usage-event.ts';
+
+export * from './invoice-tables.ts';
 
 const instant = () => timestamp({ withTimezone: true, mode: 'date' });
 /** Money in USD, as a decimal string in TypeScript. */
@@ -23,8 +28,9 @@ const amount = () => bigint({ mode: 'number' });
 const sum = () => bigint({ mode: 'bigint' });
 
 /**
- * The ledger: one row per usage event, never changed. `decided_at` is in the key because a table partitioned by time
- * needs it there; all deliveries of an event carry the same one, so the key still holds each event once.
+ * The ledger: one row per usage event, never changed. It is partitioned by the UTC month of `decided_at`, which drizzle
+ * cannot say: the migration does, and `billing-worker/partitions` makes one month after the other. `decided_at` is in the key
+ * because a partitioned table needs it there; all deliveries of an event carry the same one, so the key still holds each event once.
  */
 export const usageEvents = pgTable(
   'usage_events',
@@ -82,6 +88,18 @@ export const usageEvents = pgTable(
     primaryKey({ name: 'usage_events_pk', columns: [table.id, table.decided_at] }),
     index().on(table.tenant_id, table.decided_at),
     index().using('brin', table.decided_at),
+    // For what came after the invoice of its cycle.
+    index().using('brin', table.recorded_at),
+    // For the audit, which asks by time, the newest first, for a few among all that was allowed.
+    index('usage_events_denied').on(table.at, table.id).where(sql`${table.type} = 'denied'`),
+    index('usage_events_denied_tenant').on(table.tenant_id, table.at, table.id).where(sql`${table.type} = 'denied'`),
+    index('usage_events_denied_user')
+      .on(table.user_id, table.at, table.id)
+      .where(sql`${table.type} = 'denied' and ${table.user_id} is not null`),
+    index('usage_events_denied_credential')
+      .on(table.credential_id, table.at, table.id)
+      .where(sql`${table.type} = 'denied' and ${table.credential_id} is not null`),
+    index('usage_events_budget_grants').on(table.at, table.id).where(sql`${table.budget_grant} is not null`),
     check(
       'usage_events_decided_within_cycle',
       sql`${table.decided_at} >= ${table.cycle_start} and ${table.decided_at} < ${table.cycle_end}`,
@@ -109,6 +127,12 @@ export const usageRollups = pgTable(
     tokens: sum().notNull(),
     input_tokens: sum().notNull(),
     output_tokens: sum().notNull(),
+    /** A worker that does not give it knows only the columns before it, and its rollups would drift: it must wait. */
+    cache_read_tokens: sum()
+      .notNull()
+      .default(sql`case when "require"(false, 'this billing worker is older than its database') then 0 end`),
+    cache_write_tokens: sum().notNull(),
+    reasoning_tokens: sum().notNull(),
     cost_usd: money().notNull(),
   },
   (table) => [
@@ -142,6 +166,98 @@ export const deadLetters = pgTable(
     digest: text().notNull(),
     reason: text().notNull(),
     at: instant().notNull().defaultNow(),
+    /** When it could be read after all, and what it says was in the ledger. */
+    replayed_at: instant(),
   },
   (table) => [unique('dead_letters_entry').on(table.stream, table.stream_id, table.digest)],
+);
+
+/**
+ * What was done to the system, one row per audit event. A trigger, which the migration makes, refuses to change or to delete
+ * any of it.
+ */
+export const auditEvents = pgTable(
+  'audit_events',
+  {
+    id: text().primaryKey(),
+    action: text().$type<AuditAction>().notNull(),
+    actor: text().notNull(),
+    source_ip: text(),
+    tenant_id: text(),
+    target: text(),
+    reason: text(),
+    /** The states of the keys that it changed, without their digests. */
+    api_keys: jsonb().$type<Omit<ApiKey, 'digest'>[]>(),
+    at: instant().notNull(),
+    stream_id: text().notNull(),
+    recorded_at: instant().notNull().defaultNow(),
+  },
+  (table) => [
+    index().on(table.at, table.id),
+    index().on(table.tenant_id, table.at, table.id),
+    index().on(table.actor, table.at, table.id),
+    index().on(table.action, table.at, table.id),
+    index().on(table.target, table.at, table.id),
+    // For all that was done to a key, or to the keys of a user.
+    index().using('gin', table.api_keys.op('jsonb_path_ops')),
+  ],
+);
+
+/** The latest state of each API key, from which the store is filled again after it was lost. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: text().primaryKey(),
+    /** Of the store, as the id says. */
+    partition: integer().notNull(),
+    revision: amount().notNull(),
+    digest: text().notNull(),
+    name: text(),
+    tenant_id: text().notNull(),
+    team_id: text(),
+    user_id: text(),
+    created_at: instant().notNull(),
+    created_by: text().notNull(),
+    expires_at: instant(),
+    rotated_from: text(),
+    rotated_to: text(),
+    revoked_at: instant(),
+    updated_at: instant().notNull().defaultNow(),
+  },
+  (table) => [index().on(table.partition, table.id)],
+);
+
+/**
+ * The access log of the gateway, a row for each request that it has answered; filled by `npm run usage-log`. The path is
+ * without its query and without what looks like a secret. `at` is in the key because a table partitioned by time needs it
+ * there, and because not every gateway keeps clients from choosing the request's id.
+ */
+export const gatewayRequests = pgTable(
+  'gateway_requests',
+  {
+    /** The gateway's own id of the request, or a digest of the log's line. */
+    id: text().notNull(),
+    at: instant().notNull(),
+    tenant_id: text(),
+    team_id: text(),
+    user_id: text(),
+    credential_id: text(),
+    decision_id: text(),
+    method: text(),
+    path: text(),
+    status: integer().notNull(),
+    duration_ms: amount(),
+    /** Null where the gateway does not log it. Some count headers, some bodies alone. */
+    bytes_in: amount(),
+    bytes_out: amount(),
+    gateway: text().notNull(),
+    recorded_at: instant().notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ name: 'gateway_requests_pk', columns: [table.id, table.at] }),
+    // Rows come nearly in the order of time, so that this finds a month's in a thousandth of a B-tree's size.
+    index().using('brin', table.at),
+    index().on(table.tenant_id, table.at),
+    index().on(table.decision_id).where(sql`${table.decision_id} is not null`),
+  ],
 );

@@ -15,6 +15,7 @@ import type { OwedJournal } from './decision/owed/journal.ts';
 import type { DecisionLog } from './decision-log/decision-log.ts';
 import { authenticate, serviceOnly } from './identity/authenticate.ts';
 import type { Identities } from './identity/identities.ts';
+import type { KeyChanges } from './keys/changes.ts';
 import type { DecisionMetrics } from './metrics.ts';
 import type { Notices } from './notices/notices.ts';
 import { NoPolicy } from './policy/policies.ts';
@@ -50,6 +51,7 @@ export interface AppDeps {
   environment: Environment;
   identities: Identities;
   granted: Granted;
+  keyChanges: KeyChanges;
   notices: Notices | undefined;
   config: () => Config;
   configStatus: () => ConfigStatus;

@@ -10,6 +10,7 @@ import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
 import { Granted } from './admin/granted.ts';
 import { createApp } from './app.ts';
+import { AuditTrail } from './audit-trail.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { Decider } from './decision/decide.ts';
 import { Denials } from './decision/denials.ts';
@@ -21,8 +22,13 @@ import { Revocations } from './decision/revocations.ts';
 import { observeDecisionLog } from './decision-log/metrics.ts';
 import { openDecisionLog } from './decision-log/open.ts';
 import { Identities } from './identity/identities.ts';
+import { RefusedCallers } from './identity/refused-callers.ts';
+import { KeyChanges } from './keys/changes.ts';
+import { IssuedKeys } from './keys/issued-keys.ts';
+import { UseNotes } from './keys/use-notes.ts';
 import { DecisionMetrics, observeConfig, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
 import { openNotices } from './notices/open.ts';
+import type { BundleListener } from './policy/bundle-report.ts';
 import { openPolicies, openShadowPolicies } from './policy/open-policies.ts';
 import type { Policies } from './policy/policies.ts';
 import { ShadowCounts } from './shadow/counts.ts';
@@ -50,11 +56,30 @@ export async function createSidecar({
   store,
 }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
-  const shared = { environment, config: config.current(), clock, log, closers, registry };
+  const labels = { id: uuidv4(), version: packageVersion };
+  const auditTrail = new AuditTrail({ store, instance: labels.id, clock, log });
+  closers.add('audit', () => auditTrail.close());
+  const listener = policyListener(auditTrail);
+  const shared = { environment, config: config.current(), clock, log, closers, registry, listener };
   const policies = await openPolicies(shared);
   const shadowPolicies = await openShadowPolicies(shared);
+  const denials = new Denials({ store, clock, log });
+  denials.start();
+  closers.add('denials', () => denials.close());
+  const issued = new IssuedKeys({ store, clock, log });
+  const useNotes = new UseNotes({ issued, store, log });
+  useNotes.start();
+  closers.add('uses of keys', () => useNotes.stop());
+  const refusedCallers = new RefusedCallers({ denials, store, clock });
   const identities = await Identities.open(
-    { tokens: environment.OPA_TOKEN, configDir: environment.CONFIG_DIR, clock, log },
+    {
+      tokens: environment.OPA_TOKEN,
+      configDir: environment.CONFIG_DIR,
+      issued,
+      onRefused: (refused) => refusedCallers.note(refused),
+      clock,
+      log,
+    },
     config.current(),
   );
   closers.add('identities', () => identities.close());
@@ -63,6 +88,11 @@ export async function createSidecar({
     await shadowPolicies?.reconfigure(policyData(changed));
     await identities.use(changed);
   });
+  config.onReload(({ changed, problems }) => {
+    const target = changed.join(', ');
+    if (problems.length === 0) auditTrail.note('config.loaded', { target });
+    else auditTrail.note('config.refused', { target, reason: problems.join('; ') });
+  });
   const granted = new Granted({ store, now: () => clock.now(), log });
   await granted.start();
   closers.add('grants of budgets', () => granted.stop());
@@ -70,9 +100,6 @@ export async function createSidecar({
   closers.add('notices', async () => notices?.close());
   const revocations = new Revocations(store, log);
   closers.add('revocations', () => revocations.close());
-  const denials = new Denials({ store, clock, log });
-  denials.start();
-  closers.add('denials', () => denials.close());
   const expiry = new Expiry(store, log);
   expiry.start();
   closers.add('expiry', () => expiry.stop());
@@ -83,7 +110,6 @@ export async function createSidecar({
   observeDenials(registry, denials);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
-  const labels = { id: uuidv4(), version: packageVersion };
   const logging = await openDecisionLog({ environment, labels, clock, log });
   if (logging) observeDecisionLog(registry, logging);
   closers.add('decision log', () => logging?.decisionLog.close());
@@ -102,6 +128,7 @@ export async function createSidecar({
     environment,
     identities,
     granted,
+    keyChanges: new KeyChanges({ store, issued, clock }),
     notices,
     config: config.current,
     configStatus: config.status,
@@ -111,6 +138,12 @@ export async function createSidecar({
     log,
   });
 }
+
+const policyListener = (auditTrail: AuditTrail): BundleListener => ({
+  activated: ({ replaced, revision, role }) =>
+    auditTrail.note('policy.activated', { target: `${role} ${revision}`, reason: `in the place of ${replaced}` }),
+  refused: ({ message, role }) => auditTrail.note('policy.refused', { target: role, reason: message }),
+});
 
 /** So many differences are logged in a second; all are counted. */
 const LINES_PER_SECOND = 10;

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres';
 import type { Period } from '../../runtime/calendar.ts';
-import { formatUsd } from '../pricing.ts';
-import { type Method, sumOf } from './methods.ts';
+import { formatUsd } from '../pricing/pricing.ts';
+import { type Method, sourceOf } from './methods.ts';
 
 /** What a team of a tenant has used. What is used without a team is one of these, with null for both. */
 export interface TeamUsage {
@@ -20,14 +20,15 @@ export interface UsageOf {
   tenantId: string | undefined;
 }
 
-/** The usage of each team that is in the ledger in the period, by the time of the decision. */
+/** The usage of each team in the period: by the time of the decision, or of the gateway's answer. */
 export async function teamUsage({ by, period, tenantId }: UsageOf, sql: Sql): Promise<TeamUsage[]> {
+  const { instant, sum, table } = sourceOf(by);
   const text = `
     with used as (
-      select case when team_id <> '' then tenant_id end as tenant_id, nullif(team_id, '') as team_id, ${sumOf(by)} as used
-      from usage_events
+      select case when team_id <> '' then tenant_id end as tenant_id, nullif(team_id, '') as team_id, ${sum} as used
+      from ${table}
       where ($1::text is null or tenant_id = $1)
-        and decided_at >= $2::text::timestamptz and decided_at < $3::text::timestamptz
+        and ${instant} >= $2::text::timestamptz and ${instant} < $3::text::timestamptz
       group by 1, 2
     )
     select tenant_id, team_id, used::text as used, trunc(used * 1000000000000)::text as weight from used`;

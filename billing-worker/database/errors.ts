@@ -37,3 +37,6 @@ function errorCode(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** Somebody else was faster: what was read before is no longer so. */
+export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(sqlState(error) ?? '');

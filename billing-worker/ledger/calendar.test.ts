@@ -9,6 +9,8 @@ const CYCLES: BillingCycle[] = [
   { period: 'month', anchor_day: 31, timezone: 'Europe/Berlin' },
   { period: 'month', anchor_day: 30, timezone: 'Europe/Berlin' },
   { period: 'week', anchor_day: 1, timezone: 'Europe/Berlin' },
+  { period: 'quarter', anchor_day: 30, anchor_month: 1, timezone: 'Europe/Berlin' },
+  { period: 'quarter', anchor_day: 30, anchor_month: 3, timezone: 'Europe/Berlin' },
 ];
 
 test('what is remembered is what would be computed, in whatever order instants and cycles come', () => {

@@ -1,5 +1,5 @@
 import type { BillingCycle } from '../../schemas/config/tenants.ts';
-import { type Cycle, cycleAt, dayAt } from '../cycles.ts';
+import { anchorMonthOf, type Cycle, cycleAt, dayAt } from '../cycles.ts';
 
 type Day = ReturnType<typeof dayAt>;
 
@@ -11,7 +11,7 @@ export class Calendar {
   readonly #last = new Map<string, { day: Day; cycle: Cycle }>();
 
   at(instant: number, config: BillingCycle): { day: Day; cycle: Cycle } {
-    const key = `${config.period} ${config.anchor_day} ${config.timezone}`;
+    const key = `${config.period} ${anchorMonthOf(config)} ${config.anchor_day} ${config.timezone}`;
     const last = this.#last.get(key);
     if (last && last.day.start <= instant && instant < last.day.end) return last;
     const found = { day: dayAt(instant, config.timezone), cycle: cycleAt(instant, config) };

@@ -2,7 +2,7 @@ import type { TenantsConfig } from '../../schemas/config/tenants.ts';
 import type { usageEvents } from '../../schemas/tables.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
 import { billingCycleOf } from '../cycles.ts';
-import { pricePerToken } from '../pricing.ts';
+import { pricePerToken } from '../pricing/pricing.ts';
 import type { Calendar } from './calendar.ts';
 
 /** A row of the ledger before the database adds what it computes itself. */

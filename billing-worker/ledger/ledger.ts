@@ -3,18 +3,23 @@ import type { Sql } from 'postgres';
 import type { UsageEventType } from '../../schemas/usage-event.ts';
 import type { StreamEntry } from '../../schemas/usage-stream.ts';
 import { isDataError, reasonOf } from '../database/errors.ts';
+import { type KeyRow, keyRow } from '../keys/key-row.ts';
 import { APPEND_SQL } from './append-sql.ts';
+import { type AuditRow, auditRow } from './audit-row.ts';
 import { type LedgerRow, ledgerRow, type Terms } from './ledger-row.ts';
 import { parseEntry } from './parse-entry.ts';
 
 /** What one transaction added; entries that were there before add nothing. */
 export interface Committed {
-  events: Partial<Record<UsageEventType, number>>;
+  events: Partial<Record<UsageEventType | 'audit', number>>;
   deadLetters: number;
 }
 
-/** A stream entry on its way into the database: as a ledger row, or as a dead letter with the reason. */
-type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { reason: string });
+/**
+ * A stream entry on its way into the database: as a ledger row, as an audit event with the keys that it changed, or as a
+ * dead letter with the reason.
+ */
+type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { audit: AuditRow; keys: KeyRow[] } | { reason: string });
 
 export interface LedgerDeps {
   sql: Sql;
@@ -24,7 +29,7 @@ export interface LedgerDeps {
 }
 
 /**
- * Writes stream entries into the ledger and its rollups, each once, however often it is delivered. An entry that
+ * Writes stream entries into the ledger, its rollups and the audit, each once, however often it is delivered. An entry that
  * cannot become a row becomes a dead letter.
  */
 export class Ledger {
@@ -42,7 +47,9 @@ export class Ledger {
   #read(entry: StreamEntry): Pending {
     const parsed = parseEntry(entry.event);
     if (parsed.kind === 'unreadable') return { entry, reason: parsed.reason };
-    return { entry, row: ledgerRow(parsed.event, entry.id, this.#deps.terms) };
+    if (parsed.kind === 'usage') return { entry, row: ledgerRow(parsed.event, entry.id, this.#deps.terms) };
+    const { event } = parsed;
+    return { entry, audit: auditRow(event, entry.id), keys: (event.api_keys ?? []).map(keyRow) };
   }
 
   /** One entry that PostgreSQL refuses fails the transaction of all: halved until it is alone, it is put aside. */
@@ -67,7 +74,10 @@ export class Ledger {
   async #commit(pending: Pending[]): Promise<Committed> {
     const rows = rowsOf(pending);
     const letters = pending.flatMap((one) => ('reason' in one ? [this.#deadLetter(one)] : []));
-    const parameters = [recordset(rows), JSON.stringify(letters)];
+    const audited = pending.flatMap((one) => ('audit' in one ? [one] : []));
+    const audit = audited.map((one) => one.audit);
+    const keys = audited.flatMap((one) => one.keys);
+    const parameters = [recordset(rows), ...[letters, audit, keys].map((each) => JSON.stringify(each))];
     const [done] = await this.#deps.sql.unsafe(APPEND_SQL, parameters, { prepare: true });
     return { events: JSON.parse(done?.events), deadLetters: done?.dead_letters };
   }

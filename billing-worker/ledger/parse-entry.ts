@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { type AuditEvent, auditEventSchema } from '../../schemas/audit-event.ts';
 import { USAGE_EVENT_VERSION, type UsageEvent, usageEventSchema } from '../../schemas/usage-event.ts';
 
-export type Parsed = { kind: 'event'; event: UsageEvent } | { kind: 'unreadable'; reason: string };
+export type Parsed =
+  | { kind: 'usage'; event: UsageEvent }
+  | { kind: 'audit'; event: AuditEvent }
+  | { kind: 'unreadable'; reason: string };
 
 /** The year 10000, from which on instants have no RFC 3339 form. */
 const END_OF_TIME = Date.UTC(10_000, 0);
@@ -15,16 +19,30 @@ export function parseEntry(text: string | undefined): Parsed {
   } catch {
     return unreadable('field "e" is not JSON');
   }
-  const version = (json as { v?: unknown } | null)?.v;
+  const { type, v: version } = (json ?? {}) as { type?: unknown; v?: unknown };
   if (typeof version === 'number' && version > USAGE_EVENT_VERSION) {
     return unreadable(`version ${version} is newer than ${USAGE_EVENT_VERSION}, the newest that this worker reads`);
   }
-  const parsed = usageEventSchema.safeParse(json);
-  if (!parsed.success) return unreadable(z.prettifyError(parsed.error));
-  if (Math.max(parsed.data.decided_at, parsed.data.at) >= END_OF_TIME) {
-    return unreadable('decided_at and at must be before the year 10000');
-  }
-  return { kind: 'event', event: parsed.data };
+  return type === 'audit' ? parseAudit(json) : parseUsage(json);
 }
+
+function parseUsage(json: unknown): Parsed {
+  const { data: event, error } = usageEventSchema.safeParse(json);
+  if (error) return unreadable(z.prettifyError(error));
+  return withinTime([event.decided_at, event.at])
+    ? { kind: 'usage', event }
+    : unreadable('decided_at and at must be before the year 10000');
+}
+
+function parseAudit(json: unknown): Parsed {
+  const { data: event, error } = auditEventSchema.safeParse(json);
+  if (error) return unreadable(z.prettifyError(error));
+  const ofKeys = event.api_keys?.flatMap((key) => [key.created_at, key.expires_at ?? 0, key.revoked_at ?? 0]) ?? [];
+  return withinTime([event.at, ...ofKeys])
+    ? { kind: 'audit', event }
+    : unreadable('at, and every instant of an API key, must be before the year 10000');
+}
+
+const withinTime = (instants: number[]) => Math.max(...instants) < END_OF_TIME;
 
 const unreadable = (reason: string): Parsed => ({ kind: 'unreadable', reason });

@@ -24,11 +24,9 @@ const schema = z.strictObject({
   format: z.enum(['csv', 'json']).optional(),
 });
 
-const BY = `must be ${METHOD_NAMES.slice(0, -1).join(', ')} or ${METHOD_NAMES.at(-1)}`;
-
 const RIGHT = {
   invoice_usd: 'must be dollars and cents such as 2400 or 2400.50',
-  by: BY,
+  by: `must be ${METHOD_NAMES.slice(0, -1).join(', ')} or ${METHOD_NAMES.at(-1)}`,
   month: 'must be a month such as 2026-10',
   timezone: 'must be a time zone such as Europe/Berlin, or be left out for UTC',
   tenant_id: 'must name a tenant, or be left out for all of them',
@@ -40,11 +38,6 @@ export type AllocationRequest = AllocationQuery & { format?: 'csv' | 'json' | un
 
 /** Reads the parameters. What is wrong is told as a sentence that says what would be right. */
 export function parseAllocationQuery(parameters: URLSearchParams): AllocationRequest | { wrong: string } {
-  if (parameters.get('by') === 'bytes') {
-    return {
-      wrong: `"by" cannot be bytes yet: the ledger has none, as access logs of gateways are not imported; it ${BY}`,
-    };
-  }
   const query = readQueryParameters(parameters, schema, RIGHT);
   if ('wrong' in query) return query;
   const { invoice_usd, tenant_id, ...rest } = query;

@@ -1,13 +1,5 @@
 import { z } from 'zod';
-
-const instant = z.iso.datetime({ offset: true }).refine(
-  (text) => {
-    const year = new Date(text).getUTCFullYear();
-    return year >= 1970 && year < 10_000;
-  },
-  { abort: true },
-);
-const INSTANT = 'must be an RFC 3339 instant such as 2026-01-31T00:00:00Z (a "+" in a URL is written %2B)';
+import { INSTANT, instantParameter as instant } from './instant-parameter.ts';
 
 /** The parameters of `GET /v1/usage`. */
 const schema = z

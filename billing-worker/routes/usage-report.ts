@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { TenantsConfig } from '../../schemas/config/tenants.ts';
 import { billingCycleOf, type Cycle } from '../cycles.ts';
 import type { Calendar } from '../ledger/calendar.ts';
-import { formatUsd } from '../pricing.ts';
+import { formatUsd } from '../pricing/pricing.ts';
 import type { GroupBy, UsageQuery } from './usage-query.ts';
 
 export interface UsageReport {
@@ -14,7 +14,7 @@ export interface UsageReport {
 
 export interface UsageReportDeps {
   sql: Sql;
-  tenants: TenantsConfig;
+  tenants: () => TenantsConfig;
   calendar: Calendar;
   clock: Clock;
 }
@@ -35,9 +35,10 @@ export async function usageReport(query: UsageQuery, deps: UsageReportDeps): Pro
   if (query.from || query.to) return { data: await ofPeriod(query, deps.sql), cycle: null };
   const tenants = query.tenant_id === undefined ? await tenantsNow(deps) : [query.tenant_id];
   const now = deps.clock.now();
+  const configured = deps.tenants();
   const cycles = tenants.map((tenant_id) => ({
     tenant_id,
-    ...deps.calendar.at(now, billingCycleOf(deps.tenants, tenant_id)).cycle,
+    ...deps.calendar.at(now, billingCycleOf(configured, tenant_id)).cycle,
   }));
   return { data: await ofCycles(cycles, query.group_by, deps.sql), cycle: shared(cycles) };
 }

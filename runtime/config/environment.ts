@@ -97,6 +97,11 @@ export const environmentSchema = z.object({
   UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
+  CYCLE_GRACE_S: whole(0, 2_592_000, 'seconds').default(3_600),
+  INVOICE_ISSUER: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,30}$/, { error: 'must be letters, digits and hyphens, such as ACME' })
+    .default('INV'),
   RESERVATION_TTL_S: whole(1, 86_400, 'seconds').default(900),
   STORE_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   ON_STORE_FAILURE: z.enum(['deny', 'allow'], { error: 'must be deny or allow' }).default('deny'),

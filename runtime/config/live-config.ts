@@ -18,6 +18,12 @@ export interface LiveConfigOptions {
   log: Log;
 }
 
+/** Of files that have changed: their names, and what is wrong with them, if anything is. */
+export interface Reload {
+  changed: string[];
+  problems: readonly string[];
+}
+
 /** Puts a new configuration into use. Throws if it cannot be: then the one before stays in use everywhere. */
 export type Apply = (config: Config) => void | Promise<void>;
 
@@ -33,6 +39,7 @@ export interface ConfigStatus {
 export class LiveConfig {
   readonly #options: LiveConfigOptions;
   readonly #appliers: Apply[] = [];
+  readonly #listeners: ((reload: Reload) => void)[] = [];
   #current: Config;
   #status: ConfigStatus;
   #seen: string;
@@ -60,6 +67,11 @@ export class LiveConfig {
   /** Asked in the order in which they were added, before the new configuration is the current one. */
   onChange(apply: Apply): void {
     this.#appliers.push(apply);
+  }
+
+  /** Told of each reload when it is done, and of each that failed. */
+  onReload(listener: (reload: Reload) => void): void {
+    this.#listeners.push(listener);
   }
 
   start(): void {
@@ -105,8 +117,10 @@ export class LiveConfig {
     if (stamp === this.#read) return LOOK_EVERY_MS;
     const wait = SETTLED_AFTER_MS - (clock.monotonic() - this.#since);
     if (wait > 0) return wait;
+    const changed = changedFiles(this.#read, stamp);
     this.#read = stamp;
     await this.#reload();
+    for (const listener of this.#listeners) listener({ changed, problems: this.#status.problems });
     return 0;
   }
 
@@ -143,6 +157,13 @@ function stampOf(folder: string): string {
       return found && `${name} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
     })
     .join('\n');
+}
+
+/** The files whose line is in one of two stamps only. */
+function changedFiles(before: string, after: string): string[] {
+  const [old, now] = [new Set(before.split('\n')), new Set(after.split('\n'))];
+  const lines = [...[...old].filter((line) => !now.has(line)), ...[...now].filter((line) => !old.has(line))];
+  return [...new Set(lines.filter(Boolean).map((line) => line.split(' ').slice(0, -4).join(' ')))].sort();
 }
 
 function namesIn(folder: string): string[] {

@@ -88,7 +88,7 @@ async function ownLogs() {
 /** @param {Options} options */
 async function prices({ config }) {
   const { loadConfig } = await compiledModule('runtime/config/files.js');
-  const { pricePerToken } = await compiledModule('billing-worker/pricing.js');
+  const { pricePerToken } = await compiledModule('billing-worker/pricing/pricing.js');
   const { tenants } = loadConfig(configDir(config));
   return (/** @type {string} */ tenantId) => pricePerToken(tenants, tenantId);
 }

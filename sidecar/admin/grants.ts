@@ -11,10 +11,10 @@ import {
   type LiveBudgetGrant,
 } from '../counters/budget-grant.ts';
 import type { CounterStore } from '../counters/contract.ts';
-import { readText } from '../routes/body.ts';
-import { parseAny } from '../routes/json.ts';
 import { Refusal } from '../routes/refusal.ts';
+import { readBody, eventText as text } from './body.ts';
 import type { Granted } from './granted.ts';
+import { tenantOf } from './tenant-of.ts';
 
 export interface GrantsDeps {
   store: Pick<CounterStore, 'grantBudget' | 'revokeGrant'>;
@@ -23,20 +23,8 @@ export interface GrantsDeps {
   clock: Clock;
 }
 
-const MAX_BODY_BYTES = 16_384;
-
 /** The same `Idempotency-Key` for the same user makes the same grant. */
 const IDS = '6f2b0a52-3c51-4c1e-9f7e-9a1f0b6f7d11';
-
-/** What a usage event can hold. */
-const text = (most: number, error: string) =>
-  z
-    .string({ error })
-    .min(1, { error })
-    .refine((value) => Buffer.byteLength(value) <= most, { error: `must not be longer than ${most} bytes` })
-    .refine((value) => value.isWellFormed() && !value.includes('\u0000'), {
-      error: 'must be valid Unicode, without NUL',
-    });
 
 const userSchema = text(256, 'must name a user');
 
@@ -60,7 +48,7 @@ export function grantRoutes({ clock, config, granted, store }: GrantsDeps): Hono
   const path = '/api/admin/budgets/:user/grants';
   app.post(path, async (c) => {
     const userId = readUser(c.req.param('user'));
-    const body = readGrant(await readText(c, { maxBytes: MAX_BODY_BYTES, status: 413 }));
+    const body = await readBody(c, grantSchema);
     const tenantId = tenantOf(userId, body.tenant_id, config());
     const key = c.req.header('Idempotency-Key');
     const id = key ? uuidv5(JSON.stringify([tenantId, userId, key]), IDS) : uuidv7({ msecs: clock.now() });
@@ -113,29 +101,6 @@ function readUser(id: string): string {
 
 const isSame = (kept: LiveBudgetGrant, { expiresAt, reason, tokens }: BudgetGrant) =>
   kept.tokens === tokens && kept.expiresAt === expiresAt && kept.reason === reason;
-
-function readGrant(text: string): z.infer<typeof grantSchema> {
-  const parsed = grantSchema.safeParse(parseAny(text, 'body'));
-  if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ message, path }) => ({
-    code: 'invalid_parameter',
-    message: `${path.join('.') || 'body'}: ${message}`,
-  }));
-  throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
-}
-
-/** The user's own, else the one that is named, else the only one there is. */
-function tenantOf(userId: string, named: string | undefined, { tenants, users }: Config): string {
-  const own = users.users.find(({ id }) => id === userId)?.tenant;
-  if (own !== undefined && named !== undefined && own !== named) {
-    throw new Refusal(400, 'invalid_parameter', `tenant_id: ${userId} is of tenant ${own}, as users.yaml says`);
-  }
-  const [only, ...more] = Object.keys(tenants.tenants);
-  const tenant = own ?? named ?? (more.length === 0 ? only : undefined);
-  if (tenant !== undefined) return tenant;
-  const message = 'tenant_id: is missing: users.yaml does not say whose the user is, and there is not only one tenant';
-  throw new Refusal(400, 'invalid_parameter', message);
-}
 
 function refuse(error: Error): never {
   if (error instanceof BudgetGrantExpired) throw new Refusal(400, 'invalid_parameter', `expires_at: ${error.message}`);

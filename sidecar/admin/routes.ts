@@ -3,10 +3,13 @@ import { requireAdminToken } from '../../runtime/require-admin-token.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { type BudgetReportDeps, budgetReport } from './budget-report.ts';
 import { type GrantsDeps, grantRoutes } from './grants.ts';
+import { type KeysDeps, keyRoutes } from './keys.ts';
+import { pageSize } from './page-size.ts';
 
-export interface AdminDeps extends BudgetReportDeps, GrantsDeps {
-  store: BudgetReportDeps['store'] & GrantsDeps['store'];
+export interface AdminDeps extends BudgetReportDeps, GrantsDeps, KeysDeps {
+  store: BudgetReportDeps['store'] & GrantsDeps['store'] & KeysDeps['store'];
   granted: BudgetReportDeps['granted'] & GrantsDeps['granted'];
+  identities: BudgetReportDeps['identities'] & KeysDeps['identities'];
   /** Undefined: the routes are closed, and say how to open them. */
   adminToken: string | undefined;
 }
@@ -37,17 +40,11 @@ export function adminRoutes(deps: AdminDeps): Hono {
       userId: c.req.query('user_id'),
       tenantId: c.req.query('tenant_id'),
       after: c.req.query('after'),
-      limit: pageSize(c.req.query('limit')),
+      limit: pageSize(c.req.query('limit'), MAX_USERS),
     });
     return c.json({ users, ...(next !== undefined && { next }) });
   });
   app.route('/', grantRoutes(deps));
+  app.route('/', keyRoutes(deps));
   return app;
-}
-
-function pageSize(text: string | undefined): number {
-  if (text === undefined) return MAX_USERS;
-  const size = Number(text);
-  if (/^\d+$/.test(text) && size >= 1 && size <= MAX_USERS) return size;
-  throw new Refusal(400, 'invalid_parameter', `limit: must be a whole number from 1 to ${MAX_USERS}`);
 }

@@ -27,6 +27,10 @@ class Scripted implements Connection {
     return (await this.run()) as string;
   }
 
+  async getFields(): Promise<(string | null)[]> {
+    return (await this.run()) as string[];
+  }
+
   async ping(): Promise<void> {
     this.probes += 1;
     await this.probe();

@@ -51,6 +51,7 @@ export function withBreaker(connection: Connection, options: BreakerOptions): Co
   return {
     run: (script, keys, args) => breaker.call(() => connection.run(script, keys, args)),
     get: (key) => breaker.call(() => connection.get(key)),
+    getFields: (key, fields) => breaker.call(() => connection.getFields(key, fields)),
     ping: () => breaker.call(() => connection.ping()),
     close: () => {
       breaker.close();

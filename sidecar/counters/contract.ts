@@ -1,5 +1,6 @@
 import type { Outcome, Plan, Scope } from '../../schemas/policy-io.ts';
 import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
+import type { ApiKeyStore, AuditEntry } from './api-keys.ts';
 import type { BudgetGrant, BudgetGrants } from './budget-grant.ts';
 
 /** What every store is told of how to count. */
@@ -12,6 +13,8 @@ export interface CounterSettings {
   maxRecords: number;
   /** So many budget grants are kept at most; `MAX_BUDGET_GRANTS` if not given. */
   maxBudgetGrants?: number;
+  /** So many API keys are kept in a partition at most; `MAX_API_KEYS` if not given. */
+  maxApiKeys?: number;
   /** Whether the store remembers what came of each call, so that `owe` knows of one whose answer was lost. */
   traceCalls?: boolean;
 }
@@ -41,6 +44,7 @@ export type EventSubject = Pick<
   | 'agent_id'
   | 'channel'
   | 'credential_id'
+  | 'source_ip'
   | 'provider'
   | 'model'
   | 'policy_revision'
@@ -162,11 +166,12 @@ export interface DecisionRecord {
  * - **What was used stays used** when a capacity changes; the new capacity holds from the next take.
  * - **A gate that is closed** is closed for every process from the next take on.
  * - **A budget grant is kept once**, with its event, and told to every process until it expires or is taken back.
+ * - **API keys** change all or nothing, with their audit event, and never back to an older state.
  *
  * A denial is a value. A store that cannot be reached, or answers with an error, throws `CountersUnavailable`: the
  * take may or may not have happened, and only a retry with the same request id tells.
  */
-export interface CounterStore {
+export interface CounterStore extends ApiKeyStore {
   /** How many partitions the keys are spread over, and which one is this tenant's. */
   partitionOf(tenantId: string): number;
   take(request: TakeRequest): Promise<TakeResult>;
@@ -197,6 +202,8 @@ export interface CounterStore {
   revokeGrant(id: string, by: string): Promise<boolean>;
   /** All boosts that count now, of all tenants, the oldest first; undefined if they are those of `version`. */
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined>;
+  /** Appends an audit event: to the tenant's stream, or the first one. */
+  audit(entry: AuditEntry): Promise<void>;
   /** Throws `CountersUnavailable` if the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

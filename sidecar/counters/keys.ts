@@ -22,6 +22,10 @@ export interface PartitionKeys {
   records: string;
   /** Boosts of budgets, a field each by `budgetGrantField`: those of all tenants are in partition 0. */
   budgetGrants: string;
+  /** API keys, a field each by its id; `@published` is there once the ledger's are. */
+  apiKeys: string;
+  /** When they were last used. */
+  apiKeysUsed: string;
   /** All counters of one subject in one hash, a field per limit: read and written in one call. */
   subject(tenantId: string, limit: Pick<Limit, 'scope' | 'subject'>): string;
   gate(gate: Gate): string;
@@ -46,6 +50,8 @@ function keysOf(prefix: string, stream: string): PartitionKeys {
     open: `${prefix}open`,
     records: `${prefix}records`,
     budgetGrants: `${prefix}grants`,
+    apiKeys: `${prefix}keys`,
+    apiKeysUsed: `${prefix}keys-used`,
     subject: (tenantId, { scope, subject }) =>
       `${prefix}c:${owner(tenantId, scope)}:${encodeName(subject.type)}:${encodeName(subject.id)}`,
     gate: ({ name, scope, tenantId }) => `${prefix}g:${owner(tenantId, scope)}:${encodeName(name)}`,

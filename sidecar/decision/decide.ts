@@ -185,8 +185,15 @@ class Step {
   }
 
   #take(plan: Plan): Promise<TakeResult> {
-    const { fingerprint, requestId } = this.#request;
-    return this.#deps.denials.take({ decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint });
+    const { fingerprint, keyGate, requestId } = this.#request;
+    return this.#deps.denials.take({
+      decisionId: this.#decisionId,
+      plan,
+      event: this.#event,
+      requestId,
+      fingerprint,
+      ...(keyGate !== undefined && { keyGate }),
+    });
   }
 
   async #peek(plan: Plan): Promise<Extract<TakeResult, { kind: 'taken' | 'refused' }>> {

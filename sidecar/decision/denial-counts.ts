@@ -1,7 +1,7 @@
 import type { EventSubject } from '../counters/contract.ts';
 
 /** Whose denials are counted together. */
-export type Caller = Pick<EventSubject, 'tenant_id' | 'user_id' | 'agent_id'>;
+export type Caller = Pick<EventSubject, 'tenant_id' | 'user_id' | 'agent_id' | 'credential_id' | 'source_ip'>;
 
 export interface DenialCount {
   /** Its names and nothing else. */
@@ -10,13 +10,20 @@ export interface DenialCount {
 }
 
 /** The same for the same names only: no name holds NUL. */
-export const callerKey = ({ agent_id = '', tenant_id, user_id = '' }: Caller): string =>
-  `${tenant_id}\0${user_id}\0${agent_id}`;
+export const callerKey = ({
+  agent_id = '',
+  credential_id = '',
+  source_ip = '',
+  tenant_id,
+  user_id = '',
+}: Caller): string => [tenant_id, user_id, agent_id, credential_id, source_ip].join('\0');
 
-const namesOf = ({ agent_id, tenant_id, user_id }: Caller): Caller => ({
+const namesOf = ({ agent_id, credential_id, source_ip, tenant_id, user_id }: Caller): Caller => ({
   tenant_id,
   ...(user_id !== undefined && { user_id }),
   ...(agent_id !== undefined && { agent_id }),
+  ...(credential_id !== undefined && { credential_id }),
+  ...(source_ip !== undefined && { source_ip }),
 });
 
 /**

@@ -29,7 +29,7 @@ export interface DenialsDeps {
 
 /**
  * Counts every denial, and keeps a flood of them from filling the usage stream. A caller is a tenant's user and agent, as
- * far as the request names them. Up to 10 denials a second and caller leave an event each; the rest is counted here, and
+ * far as the request names them, with one credential and from one address. Up to 10 denials a second and caller leave an event each; the rest is counted here, and
  * written each second as one `denied` event per caller, with the caller's names, the most frequent of the reasons, and
  * the count. Its decision id is `<sidecar>:<caller>:<second>.<partition>`, so its event id ends with `:denied`:
  * - sidecar: a UUID of this process;

@@ -11,6 +11,8 @@ export interface DecisionRequest {
   input: string;
   requestId: string | undefined;
   fingerprint: string;
+  /** The gate of the key that asks. */
+  keyGate: string | undefined;
   /** Without the policy's revision, which is known only when the policy is asked. */
   subject: Omit<EventSubject, 'policy_revision'>;
 }
@@ -46,6 +48,8 @@ export interface Known {
   grantedTokens?: number;
   /** The input as it was sent: who repeats it says the same again, whatever has become known of the caller meanwhile. */
   asked?: unknown;
+  /** Where it comes from. */
+  address?: string | undefined;
 }
 
 /** Throws `InputError` for input that is not an object, or whose names are not text of a sensible length. */
@@ -53,7 +57,7 @@ export function readRequest(
   pkg: string,
   input: unknown,
   idempotencyKey: string | undefined,
-  { asked = input, grantedTokens = 0, identity: { credentialId, type } = SERVICE }: Known = {},
+  { address, asked = input, grantedTokens = 0, identity: { credentialId, gate, type } = SERVICE }: Known = {},
 ): DecisionRequest {
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
@@ -81,11 +85,13 @@ export function readRequest(
     pkg,
     input: text,
     requestId,
+    keyGate: gate,
     fingerprint: requestId === undefined ? '' : fingerprintOf(pkg, asked),
     subject: {
       tenant_id: tenantId,
       ...names,
       ...(credentialId !== undefined && { credential_id: credentialId }),
+      ...(address !== undefined && { source_ip: address }),
       ...(requestId !== undefined && { request_id: requestId }),
     },
   };

@@ -6,15 +6,18 @@ import type { Identities } from './identities.ts';
 import type { Identity } from './identity.ts';
 
 export interface IdentifiedEnv {
-  Variables: { identity: Identity };
+  /** `address`: where the request comes from. */
+  Variables: { identity: Identity; address: string | undefined };
 }
 
-/** Lets through who is identified, and says to the routes who that is. Everybody else gets the same 401. */
+/** Lets through who is identified, and says to the routes who that is. Everybody else gets the same 401, and 429 who has guessed too often. */
 export function authenticate(identities: Identities): MiddlewareHandler<IdentifiedEnv> {
   return async function identified(c, next) {
-    const identity = await identities.identify(shownBy(c));
-    if (!identity) throw identities.refusal();
+    const shown = shownBy(c);
+    const identity = await identities.identify(shown);
+    if (identity.type === 'unidentified') throw identities.refusal(identity, shown);
     c.set('identity', identity);
+    c.set('address', identities.addressOf(shown));
     return next();
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { usersSchema } from '../../schemas/config/users.ts';
 import type { Refusal } from '../routes/refusal.ts';
@@ -21,8 +22,9 @@ const users = new KnownUsers(
     ],
   }),
 );
-const alice = users.byKey('ak_alice_1') ?? SERVICE;
-const bob = users.byKey('ak_bob_123') ?? SERVICE;
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const alice = users.byKey(sha256('ak_alice_1')) ?? SERVICE;
+const bob = users.byKey(sha256('ak_bob_123')) ?? SERVICE;
 const hers = { tenant_id: 'acme', user_id: 'alice', team_id: 'data', department_id: 'rnd', role: 'developer' };
 
 function refused(work: () => unknown): string {

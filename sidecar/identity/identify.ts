@@ -1,6 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { AuthConfig } from '../../schemas/config/auth.ts';
-import { ANONYMOUS, type Identity, SERVICE } from './identity.ts';
+import type { IssuedKeys } from '../keys/issued-keys.ts';
+import { KEY_PREFIX } from '../keys/key-text.ts';
+import type { FailedAttempts } from './failed-attempts.ts';
+import { ANONYMOUS, type Identity, SERVICE, UNIDENTIFIED, type Unidentified } from './identity.ts';
+import { identityOfKey } from './key-identity.ts';
 import type { KnownUsers } from './known-users.ts';
 
 /** What a request shows of who is calling. */
@@ -20,40 +24,71 @@ export interface IdentifyDeps {
   tokens: readonly string[] | undefined;
   auth: AuthConfig;
   users: KnownUsers;
+  issued: Pick<IssuedKeys, 'find'>;
+  attempts: FailedAttempts;
+  /** Where a request comes from. */
+  addressOf: (shown: Shown) => string | undefined;
   /** Who a JSON Web Token says is calling; undefined if it cannot be accepted. Undefined where none can. */
   byToken: ((token: string) => Promise<Identity | undefined>) | undefined;
   /** Who a trusted proxy says is calling; undefined if none is in between. */
   byProxy: ((shown: Shown) => Identity | undefined) | undefined;
 }
 
-const digest = (token: string) => createHash('sha256').update(token).digest();
+type Who = Identity | Unidentified;
+
+// Node reads a header as Latin-1: these are the bytes that were sent.
+const sha256 = (sent: string) => createHash('sha256').update(sent, 'latin1').digest();
 
 const BEARER = /^Bearer (.+)$/;
 
-/** Who is calling, by what it shows. Undefined: it shows what is nobody's, or nothing where something must be shown. */
-export function identifier(deps: IdentifyDeps): (shown: Shown) => Identity | undefined | Promise<Identity | undefined> {
-  const { auth, byProxy, byToken, tokens, users } = deps;
-  const accepted = tokens?.map(digest);
-  const isService = (token: string): boolean => {
-    // Digests are compared, in constant time, so neither length nor content of a token can be learnt from the time it takes.
-    const given = digest(token);
-    return accepted?.some((one) => timingSafeEqual(one, given)) ?? false;
-  };
+/** Three parts: it is signed, and nobody guesses a signature, so a wrong one is not counted as a guess. */
+const JSON_WEB_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/**
+ * Who is calling, by what it shows. Unidentified: it shows what is nobody's, or nothing where something must be shown. Digests are
+ * compared, in constant time, so neither length nor content of a credential can be learnt from the time it takes.
+ */
+export function identifier(deps: IdentifyDeps): (shown: Shown) => Who | Promise<Who> {
+  const { addressOf, attempts, auth, byProxy, byToken, issued, tokens, users } = deps;
+  const accepted = tokens?.map((token) => createHash('sha256').update(token).digest());
   const mustShow = auth.enabled ? auth.require_auth : accepted !== undefined;
   const isOpen = accepted === undefined && !auth.enabled;
-  const unshown = mustShow ? undefined : isOpen ? SERVICE : ANONYMOUS;
+  const unshown: Who = mustShow ? UNIDENTIFIED : isOpen ? SERVICE : ANONYMOUS;
+  /** Where no bearer token could be anybody's, one that came along says nothing. */
+  const unknownBearer = () => (accepted || auth.enabled || users.haveKeys ? undefined : unshown);
+
+  const byKey = (sent: string, bytes: Buffer, digest: string): Who | undefined | Promise<Who | undefined> => {
+    const user = users.byKey(digest);
+    if (user) return user;
+    const whoOf = (found: Awaited<ReturnType<IssuedKeys['find']>>) => found && identityOfKey(found, users);
+    const found = issued.find(sent, bytes);
+    return found instanceof Promise ? found.then(whoOf) : whoOf(found);
+  };
+
+  const byCredential = (sent: string, shown: Shown, isBearer: boolean): Who | Promise<Who> => {
+    const bytes = sha256(sent);
+    const digest = bytes.toString('hex');
+    const wait = attempts.waitOf(addressOf(shown), digest);
+    if (wait !== undefined) return { type: 'unidentified', why: 'too_many_failures', retryAfter: wait };
+    const judged = (who: Who | undefined): Who => {
+      if (who === undefined) attempts.failed(addressOf(shown));
+      else attempts.succeeded(digest);
+      return who ?? UNIDENTIFIED;
+    };
+    if (isBearer && accepted?.some((one) => timingSafeEqual(one, bytes))) return judged(SERVICE);
+    const who = byKey(sent, bytes, digest);
+    if (who instanceof Promise) return who.then(judged);
+    if (who || !isBearer || sent.startsWith(KEY_PREFIX)) return judged(who);
+    if (byToken && JSON_WEB_TOKEN.test(sent)) return byToken(sent).then((user) => user ?? UNIDENTIFIED);
+    return unknownBearer() ?? judged(undefined);
+  };
 
   return (shown) => {
     const { apiKey, authorization } = shown;
-    if (apiKey !== undefined) return users.byKey(apiKey);
-    if (authorization !== undefined) {
-      const token = BEARER.exec(authorization)?.[1];
-      if (token === undefined) return accepted || auth.enabled ? undefined : unshown;
-      if (isService(token)) return SERVICE;
-      const known = users.byKey(token);
-      if (known || !byToken) return known ?? (accepted || auth.enabled || users.haveKeys ? undefined : unshown);
-      return byToken(token);
-    }
-    return byProxy?.(shown) ?? unshown;
+    if (apiKey !== undefined) return byCredential(apiKey, shown, false);
+    if (authorization === undefined) return byProxy?.(shown) ?? unshown;
+    const token = BEARER.exec(authorization)?.[1];
+    if (token === undefined) return accepted || auth.enabled ? UNIDENTIFIED : unshown;
+    return byCredential(token, shown, true);
   };
 }

@@ -1,10 +1,13 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Config } from '../../runtime/config/files.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { IssuedKeys } from '../keys/issued-keys.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { bind } from './bind.ts';
+import { clientAddress } from './client-address.ts';
+import { FailedAttempts } from './failed-attempts.ts';
 import { identifier, type Shown } from './identify.ts';
-import type { Identity } from './identity.ts';
+import type { Identity, Unidentified } from './identity.ts';
 import { KnownUsers } from './known-users.ts';
 import { type TokenReader, tokenReader } from './token-reader.ts';
 import { trustedProxy } from './trusted-proxy.ts';
@@ -14,13 +17,22 @@ export interface IdentitiesOptions {
   tokens: readonly string[] | undefined;
   /** CONFIG_DIR, where a file of keys lies. */
   configDir: string;
+  issued: Pick<IssuedKeys, 'find'>;
+  /** Told of everyone who is not let in. */
+  onRefused: (refused: RefusedCaller) => void;
   clock: Clock;
   log: Log;
+}
+
+/** Somebody who was not let in, as far as it is known who that is. */
+export interface RefusedCaller extends Omit<Unidentified, 'type'> {
+  address: string | undefined;
 }
 
 interface InUse {
   users: KnownUsers;
   identify: ReturnType<typeof identifier>;
+  addressOf: (shown: Shown) => string | undefined;
   isAuthenticating: boolean;
 }
 
@@ -28,6 +40,7 @@ interface InUse {
 export class Identities {
   readonly #options: IdentitiesOptions;
   readonly #reader: TokenReader;
+  readonly #attempts: FailedAttempts;
   #inUse: InUse;
 
   /** Waits some seconds for a server that has the keys of tokens, and goes on without. */
@@ -42,6 +55,7 @@ export class Identities {
   private constructor(options: IdentitiesOptions, reader: TokenReader, first: Rules) {
     this.#options = options;
     this.#reader = reader;
+    this.#attempts = new FailedAttempts(options.clock);
     this.#inUse = this.#by(first);
   }
 
@@ -50,12 +64,18 @@ export class Identities {
     warnOfFreeUsers(config, this.#options.log);
     const known = new KnownUsers(users);
     await this.#reader.reload({ auth, users: known });
+    this.#attempts.forget();
     this.#inUse = this.#by({ auth, users: known });
   }
 
-  /** Undefined: it shows what is nobody's, or nothing where something must be shown. */
-  identify(shown: Shown): Identity | undefined | Promise<Identity | undefined> {
+  /** Who shows this, and from where. Throws `CountersUnavailable` for a key that only the store knows while it is away. */
+  identify(shown: Shown): Identity | Unidentified | Promise<Identity | Unidentified> {
     return this.#inUse.identify(shown);
+  }
+
+  /** Where a request comes from: behind trusted proxies, what they say. */
+  addressOf(shown: Shown): string | undefined {
+    return this.#inUse.addressOf(shown);
   }
 
   /** The input, with what is known of its caller. Throws a `Refusal` for who claims to be somebody else. */
@@ -63,9 +83,19 @@ export class Identities {
     return bind(input, identity, this.#inUse.users);
   }
 
-  /** The same for whatever is wrong: nobody learns from it what would be right. In OPA's words, where nobody asked for ours. */
-  refusal(): Refusal {
-    const errors = this.#inUse.isAuthenticating ? [{ code: 'unidentified', message: UNIDENTIFIED }] : undefined;
+  /**
+   * The same for whatever is wrong: nobody learns from it what would be right. Only who has the whole of a key is told that it has
+   * ended. In OPA's words, where nobody asked for ours.
+   */
+  refusal({ type: _, ...who }: Unidentified, shown: Shown): Refusal {
+    this.#options.onRefused({ ...who, address: this.addressOf(shown) });
+    const { retryAfter, why } = who;
+    if (why === 'too_many_failures') {
+      const errors = [{ code: why, message: TOO_MANY }];
+      return new Refusal(429, 'unauthorized', TOO_MANY, errors, retryAfterHeader(retryAfter ?? 0));
+    }
+    const isSaid = this.#inUse.isAuthenticating || why !== 'unidentified';
+    const errors = isSaid ? [{ code: why, message: MESSAGES[why] }] : undefined;
     return new Refusal(401, 'unauthorized', 'request rejected by administrative policy', errors);
   }
 
@@ -74,11 +104,22 @@ export class Identities {
   }
 
   #by({ auth, users }: Rules): InUse {
-    const { clock, log, tokens } = this.#options;
+    const { clock, issued, log, tokens } = this.#options;
+    const addressOf = clientAddress(auth);
     const byProxy = trustedProxy({ auth, users, clock, log });
     return {
       users,
-      identify: identifier({ tokens, auth, users, byToken: this.#reader.byToken, byProxy }),
+      identify: identifier({
+        tokens,
+        auth,
+        users,
+        issued,
+        attempts: this.#attempts,
+        addressOf,
+        byToken: this.#reader.byToken,
+        byProxy,
+      }),
+      addressOf,
       isAuthenticating: auth.enabled,
     };
   }
@@ -101,4 +142,12 @@ interface Rules {
   users: KnownUsers;
 }
 
-const UNIDENTIFIED = 'show who you are: with a key in X-API-Key, or a token in Authorization: Bearer';
+const MESSAGES = {
+  unidentified: 'show who you are: with a key in X-API-Key, or a token in Authorization: Bearer',
+  revoked_key: 'this key has been revoked',
+  expired_key: 'this key has expired',
+};
+
+const TOO_MANY = 'too many keys from this address were nobody’s; try again later';
+
+const retryAfterHeader = (milliseconds: number) => ({ 'Retry-After': String(Math.ceil(milliseconds / 1_000)) });

@@ -14,6 +14,10 @@ export interface Identity {
   credentialId?: string;
   /** Of a user: what a request may not say otherwise. */
   bound: Who;
+  /** Of a key of a whole tenant or team: what it may name beside `bound`, so long as it is the tenant's or team's own. */
+  speaksFor?: readonly ('team_id' | 'user_id')[];
+  /** Of a key that was issued: the gate that its revocation closes. */
+  gate?: string;
   /** Of a user: the projects that it may name; undefined: any. */
   projects?: readonly string[];
 }
@@ -21,3 +25,15 @@ export interface Identity {
 export const SERVICE: Identity = { type: 'service', bound: {} };
 
 export const ANONYMOUS: Identity = { type: 'anonymous', bound: {} };
+
+/** Why somebody is not let in, and what is known of who it is. */
+export interface Unidentified {
+  type: 'unidentified';
+  why: 'unidentified' | 'revoked_key' | 'expired_key' | 'too_many_failures';
+  credentialId?: string;
+  tenantId?: string;
+  /** Milliseconds. */
+  retryAfter?: number;
+}
+
+export const UNIDENTIFIED: Unidentified = { type: 'unidentified', why: 'unidentified' };

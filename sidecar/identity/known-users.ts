@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { User, UsersConfig } from '../../schemas/config/users.ts';
 import type { Identity, Who } from './identity.ts';
 
@@ -29,10 +28,8 @@ export class KnownUsers {
     return this.#byId.get(id);
   }
 
-  /** `key` as a header holds it. Looked up by its digest, so neither the key nor its length can be learnt from the time it takes. */
-  byKey(key: string): Identity | undefined {
-    // Node reads a header as Latin-1: these are the bytes that were sent.
-    const digest = createHash('sha256').update(key, 'latin1').digest('hex');
+  /** By the SHA-256 of a key in hexadecimal digits, so neither the key nor its length can be learnt from the time it takes. */
+  byKey(digest: string): Identity | undefined {
     const user = this.#byKey.get(digest);
     return user && identityOf(user, `key:${digest.slice(0, CREDENTIAL_ID_DIGITS)}`);
   }

@@ -1,10 +1,10 @@
-import { BlockList, isIP } from 'node:net';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { AuthConfig } from '../../schemas/config/auth.ts';
 import type { Shown } from './identify.ts';
 import type { Identity } from './identity.ts';
 import { identityOf, type KnownUsers } from './known-users.ts';
+import { isAmong, networks } from './networks.ts';
 
 const LOG_EVERY_MS = 60_000;
 
@@ -22,7 +22,7 @@ export interface TrustedProxyDeps {
 export function trustedProxy({ auth, clock, log, users }: TrustedProxyDeps) {
   if (!auth.enabled || !auth.trusted_proxy) return undefined;
   const { addresses, header } = auth.trusted_proxy;
-  const trusted = listOf(addresses);
+  const trusted = networks(addresses);
   let saidAt = Number.NEGATIVE_INFINITY;
 
   const ignore = (address: string | undefined) => {
@@ -35,30 +35,11 @@ export function trustedProxy({ auth, clock, log, users }: TrustedProxyDeps) {
   return ({ address, values }: Pick<Shown, 'address' | 'values'>): Identity | undefined => {
     const given = values(header);
     if (given.length === 0) return undefined;
-    if (!isIn(trusted, address)) return void ignore(address);
+    if (!isAmong(trusted, address)) return void ignore(address);
     const email = given[0]?.trim() ?? '';
     // Two are what a caller has sent and what the proxy has added: which is which cannot be told.
     if (given.length > 1 || email.includes(',')) return undefined;
     const user = users.byEmail(email);
     return user && identityOf(user, 'proxy');
   };
-}
-
-function listOf(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/');
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
-}
-
-/** IPv4 in the notation of IPv6, which a socket for both gives, is looked for as IPv4 too. */
-function isIn(list: BlockList, address: string | undefined): boolean {
-  // The zone of a link-local address, `%eth0`, is no part of it.
-  const plain = address?.replace(/%.*$/, '') ?? '';
-  const version = isIP(plain);
-  return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -9,7 +9,7 @@ import { compiled } from '../../runtime/package-root.ts';
 import type { Closers } from '../../runtime/shutdown.ts';
 import { IMPURE } from './builtins/catalogue.ts';
 import { BundleError } from './bundle-error.ts';
-import { BundleReport } from './bundle-report.ts';
+import { type BundleListener, BundleReport } from './bundle-report.ts';
 import { FileSource } from './file-source.ts';
 import { KeptBundle } from './kept-bundle.ts';
 import { observePolicies, observeShadowBundle } from './metrics.ts';
@@ -29,6 +29,7 @@ export interface OpenPoliciesOptions {
   log: Log;
   closers: Closers;
   registry: Registry;
+  listener?: BundleListener;
 }
 
 /**
@@ -65,11 +66,11 @@ interface BundleAddress {
 }
 
 async function prepare(options: OpenPoliciesOptions, bundle: BundleAddress) {
-  const { clock, closers, config, environment, log } = options;
+  const { clock, closers, config, environment, listener, log } = options;
   const { address, role } = bundle;
   const isUrl = /^https?:\/\//i.test(address);
   const name = isUrl ? withoutQuery(address) : address;
-  const report = new BundleReport({ role, name, source: isUrl ? 'url' : 'file' }, { clock, log });
+  const report = new BundleReport({ role, name, source: isUrl ? 'url' : 'file' }, { clock, log, listener });
   const memoCounts = { hits: 0, misses: 0 };
   const slowCounts = noneSlow();
   const policies = new Policies({

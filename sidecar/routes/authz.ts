@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Answer } from '../decision/answer.ts';
 import { shownBy } from '../identity/authenticate.ts';
-import type { Identity } from '../identity/identity.ts';
+import { type Identity, UNIDENTIFIED as NOBODY } from '../identity/identity.ts';
 import { callerAddress } from './caller-address.ts';
 import { type EvaluateDeps, evaluate } from './evaluate.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
@@ -24,21 +24,31 @@ const NAMES = { tenant_id: 'X-Tenant-ID', team_id: 'X-Team-ID', user_id: 'X-User
 export function authzRoutes(deps: EvaluateDeps): Hono {
   const app = new Hono();
   app.all('/authz', async (c) => {
-    const identity = await deps.identities.identify(shownBy(c));
-    if (!identity || identity.type === 'anonymous') return c.json(UNIDENTIFIED, 401);
-    const input = identity.type === 'service' ? namedIn(c) : {};
+    const shown = shownBy(c);
+    const identity = await deps.identities.identify(shown);
+    if (identity.type === 'unidentified') return refused(c, deps.identities.refusal(identity, shown));
+    if (identity.type === 'anonymous') return refused(c, deps.identities.refusal(NOBODY, shown));
+    const input = identity.type === 'service' || identity.speaksFor ? namedIn(c) : {};
     const { answer } = await evaluate(deps, {
       path: [...(c.req.query('package') ?? PACKAGE).split('/'), 'decision'],
       input,
       identity,
       take: true,
       requestedBy: deps.decisionLog && callerAddress(c),
+      address: deps.identities.addressOf(shown),
     }).catch(noTenant);
     if (!answer) throw new Refusal(404, 'resource_not_found', 'package: there is no metered package of this name');
-    return answered(c, answer, { ...input, ...identity.bound });
+    if (answer.decision.reason === 'revoked_key') return c.json(UNIDENTIFIED, 401);
+    return answered(c, answer, { ...input, ...identity.bound }, identity.credentialId);
   });
   return app;
 }
+
+/** Who guesses too often is told when to come again. */
+const refused = (c: Context, { status, message, res }: Refusal): Response => {
+  if (status === 401) return c.json(UNIDENTIFIED, 401);
+  return c.json({ error: message }, status, { 'Retry-After': res?.headers.get('Retry-After') ?? '' });
+};
 
 function namedIn(c: Context): Identity['bound'] {
   const named = Object.entries(NAMES).map(([field, header]) => [field, c.req.header(header)]);
@@ -55,7 +65,7 @@ function noTenant(error: unknown): never {
   throw error;
 }
 
-function answered(c: Context, answer: Answer, who: Identity['bound']): Response {
+function answered(c: Context, answer: Answer, who: Identity['bound'], credential: string | undefined): Response {
   const { decision, decisionId } = answer;
   const headers = {
     ...rateLimitHeaders(answer),
@@ -65,6 +75,7 @@ function answered(c: Context, answer: Answer, who: Identity['bound']): Response 
         return name === undefined ? [] : [[header, visible(name)]];
       }),
     ),
+    ...(credential !== undefined && { 'X-Credential-ID': credential }),
     'X-Decision-ID': decisionId,
   };
   if (decision.allow) return c.body(null, 200, headers);

@@ -32,9 +32,10 @@ export function batchRoutes(deps: DataDeps): Hono<IdentifiedEnv> {
     const path = segments(c, PREFIX);
     const identity = c.get('identity');
     const requestedBy = deps.decisionLog && callerAddress(c);
+    const address = c.get('address');
     const answers = await Promise.all(
       inputs.map(([, input]) =>
-        one(deps, options, { path, input, identity, take: !options.dryRun, requestedBy }, parse),
+        one(deps, options, { path, input, identity, take: !options.dryRun, requestedBy, address }, parse),
       ),
     );
     return send(c, deps, options, inputs, answers);

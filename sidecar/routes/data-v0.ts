@@ -35,6 +35,7 @@ async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, path: string[])
     identity: c.get('identity'),
     idempotencyKey: c.req.header('Idempotency-Key'),
     requestedBy: deps.decisionLog && callerAddress(c),
+    address: c.get('address'),
   });
   if (evaluated.result === undefined) {
     const what = evaluated.known ? 'document undefined' : 'document missing';

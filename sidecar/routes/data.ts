@@ -73,6 +73,7 @@ async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, { input, inputM
     identity: c.get('identity'),
     idempotencyKey: c.req.header('Idempotency-Key'),
     requestedBy: deps.decisionLog && callerAddress(c),
+    address: c.get('address'),
   });
   const end = deps.clock.monotonic();
   const timing = { parse: parsed - start, evaluate: end - parsed, handle: end - start };

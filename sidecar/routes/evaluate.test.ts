@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../runtime/config/files.ts';
 import { compiled, packageRoot } from '../../runtime/package-root.ts';
 import { TestClock } from '../../test/helpers/clock.ts';
+import { identitiesOn } from '../../test/helpers/identities.ts';
 import { Identities } from '../identity/identities.ts';
 import { SERVICE } from '../identity/identity.ts';
 import { DecisionMetrics } from '../metrics.ts';
@@ -37,7 +37,7 @@ async function reloading(): Promise<EvaluateDeps> {
   const { store } = createScratchStore({ clock });
   const configDir = join(packageRoot, 'config');
   const identities = await Identities.open(
-    { tokens: undefined, configDir, clock, log: pino({ level: 'silent' }) },
+    { ...identitiesOn({ store, clock }), tokens: undefined, configDir },
     loadConfig(configDir),
   );
   let asked = 0;

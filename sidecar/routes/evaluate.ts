@@ -44,6 +44,8 @@ export interface Question {
   take: boolean;
   idempotencyKey?: string | undefined;
   requestedBy?: string | undefined;
+  /** Where the request comes from. */
+  address?: string | undefined;
 }
 
 export interface Evaluated {
@@ -96,13 +98,14 @@ async function metered(
   { decider, granted, metrics, notices, shadow }: EvaluateDeps,
   policy: Policy,
   target: Extract<Target, { kind: 'metered' }>,
-  { asked, idempotencyKey, identity, input, take }: Question & { asked: unknown },
+  { address, asked, idempotencyKey, identity, input, take }: Question & { asked: unknown },
   logged: Logged | undefined,
 ): Promise<Evaluated> {
   const request = readRequest(target.pkg, input ?? {}, idempotencyKey, {
     identity,
     grantedTokens: grantedTo(granted, input),
     asked: asked ?? {},
+    address,
   });
   const answer = take
     ? await metrics.observe(target.pkg, () => decider.decide(request, policy))

@@ -1,7 +1,7 @@
 import { HTTPException } from 'hono/http-exception';
 import { type ErrorCode, errorText, type WireError, wireError } from '../../schemas/errors.ts';
 
-type Status = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 500;
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 429 | 500;
 
 /** Ends the request with an error in OPA's shape. */
 export class Refusal extends HTTPException {

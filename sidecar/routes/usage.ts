@@ -63,7 +63,7 @@ export function usageRoutes({
       decisionId: owed.nameOf(report.decision_id),
       tenantId: report.tenant_id,
       kind: usedNothing(report) ? 'void' : 'settle',
-      actual: actual(report, config().models),
+      actual: actual(report, config().models, clock.now()),
       usage: report.usage,
       model: report.model,
       fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
@@ -107,10 +107,10 @@ const usedNothing = ({ outcome, usage }: UsageReport) =>
  * Tokens are all that the provider counts once: reasoning is part of its output. Money is known where the report names a model
  * that has a price; elsewhere its estimate stands.
  */
-function actual({ model, usage }: UsageReport, card: ModelsConfig): Actual {
+function actual({ model, usage }: UsageReport, card: ModelsConfig, now: number): Actual {
   if (!usage || Object.keys(usage).length === 0) return {};
   const { cache_read = 0, cache_write = 0, input = 0, output = 0 } = usage;
-  const usd = model === undefined ? undefined : nanosOf(usage, model, card);
+  const usd = model === undefined ? undefined : nanosOf(usage, model, card, now);
   return { tokens: input + output + cache_read + cache_write, ...(usd !== undefined && { usd }) };
 }
 

@@ -7,6 +7,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../billing-worker/database/open.ts';
 import { Calendar } from '../../billing-worker/ledger/calendar.ts';
 import { Ledger } from '../../billing-worker/ledger/ledger.ts';
+import type { GatewayRequest } from '../../billing-worker/usage-log/gateway-request.ts';
+import { storeRequests } from '../../billing-worker/usage-log/store.ts';
 import { createBillingWorker } from '../../billing-worker/worker.ts';
 import { listen } from '../../runtime/listen.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
@@ -18,11 +20,11 @@ import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { DATABASES, silent } from './databases.ts';
 import { billed, chunks, streamEntry, usageEvent } from './events.ts';
-import { tenants } from './tenants.ts';
+import { tenants, workerTerms } from './tenants.ts';
 
 const TOKEN = 'admin-token';
 const INVOICE_CENTS = 240_000n;
-const METHODS = ['requests', 'tokens', 'llm_tokens', 'cost'] as const;
+const METHODS = ['requests', 'bytes', 'tokens', 'llm_tokens', 'cost'] as const;
 type Method = (typeof METHODS)[number];
 
 // biome-ignore lint/suspicious/noExplicitAny: tests read answers of any shape
@@ -63,8 +65,30 @@ const OTHERS: UsageEvent[] = [
   at('2026-06-05T00:00:00Z', { limits: [billed(7)] }),
 ];
 
+/** What a gateway has logged of each: some refused, some without all bytes. */
+const gatewayLog = october.map(({ decided_at, team_id, tenant_id }, i) => ({
+  id: `request-${i}`,
+  at: new Date(decided_at).toISOString(),
+  tenant_id,
+  ...(team_id && { team_id }),
+  status: [200, 200, 429, 401, 500, 413, 403][i % 7] ?? 0,
+  ...(i % 11 && { bytes_in: (i * 31) % 5_000 }),
+  ...(i % 13 && { bytes_out: i * 2 ** 33 }),
+  gateway: 'nginx' as const,
+}));
+const OTHER_REQUESTS = [
+  ['denied', '2026-10-20T00:00:00.000Z', 429] as const,
+  ['september', '2026-09-30T23:59:59.999Z', 200] as const,
+  ['november', '2026-11-01T00:00:00.000Z', 200] as const,
+].map(([team_id, at, status]) => ({
+  ...{ id: 'same', at, tenant_id: 'acme', team_id, status, bytes_in: 5, bytes_out: 5, gateway: 'nginx' as const },
+}));
+
+const bytesOf = ({ bytes_in = 0, bytes_out = 0, status }: GatewayRequest) =>
+  [401, 403, 413, 429].includes(status) ? 0n : BigInt(bytes_in) + BigInt(bytes_out);
+
 /** In units of 10^-12, computed from the events and not by the database. */
-function weightOf({ limits, tenant_id, type, usage }: UsageEvent, by: Method): bigint {
+function weightOf({ limits, tenant_id, type, usage }: UsageEvent, by: Exclude<Method, 'bytes'>): bigint {
   const tokens = BigInt(limits[0]?.amount ?? 0);
   if (by === 'cost') return tokens * (tenant_id === 'berlin' ? 250_000_000_000n : 100_000_000n);
   const { cache_read = 0, cache_write = 0, input = 0, output = 0 } = usage ?? {};
@@ -78,9 +102,10 @@ function weightOf({ limits, tenant_id, type, usage }: UsageEvent, by: Method): b
 
 function expectedWeights(by: Method): Map<string, bigint> {
   const weights = new Map<string, bigint>();
-  for (const event of october) {
+  for (const [i, event] of october.entries()) {
     const name = JSON.stringify(event.team_id ? [event.tenant_id, event.team_id] : [null, null]);
-    weights.set(name, (weights.get(name) ?? 0n) + weightOf(event, by));
+    const bytes = bytesOf(gatewayLog[i] ?? expect.fail()) * 10n ** 12n;
+    weights.set(name, (weights.get(name) ?? 0n) + (by === 'bytes' ? bytes : weightOf(event, by)));
   }
   return weights;
 }
@@ -99,7 +124,7 @@ describe.each(DATABASES)('GET /v1/allocation on $name', ({ open }) => {
     ({ app } = createBillingWorker({
       sql,
       stream: {} as UsageStream,
-      tenants,
+      ...workerTerms,
       adminToken: TOKEN,
       registry: new Registry(),
       clock: new TestClock(Date.parse('2026-11-20T12:00:00Z')),
@@ -107,6 +132,8 @@ describe.each(DATABASES)('GET /v1/allocation on $name', ({ open }) => {
     }));
     const ledger = new Ledger({ sql, terms: { tenants, calendar: new Calendar() }, onCommit: () => {} });
     for (const batch of chunks([...october, ...OTHERS].map(streamEntry), 1_000)) await ledger.append(batch);
+    for (const batch of chunks<GatewayRequest>([...gatewayLog, ...OTHER_REQUESTS], 1_000))
+      await storeRequests(batch, sql);
   });
 
   const ask = (query: string, headers: Record<string, string> = {}) =>
@@ -252,12 +279,8 @@ describe.each(DATABASES)('GET /v1/allocation on $name', ({ open }) => {
     ['invoice_usd=1e3&by=requests&month=2026-10', /"invoice_usd" must be/],
     ['invoice_usd=2,400&by=requests&month=2026-10', /"invoice_usd" must be/],
     ['invoice_usd=1234567890123456&by=requests&month=2026-10', /"invoice_usd" must be/],
-    ['invoice_usd=1&month=2026-10', /"by" must be requests, tokens, llm_tokens or cost/],
-    ['invoice_usd=1&by=seats&month=2026-10', /"by" must be requests, tokens/],
-    [
-      'invoice_usd=1&by=bytes&month=2026-10',
-      /"by" cannot be bytes yet: .* logs of gateways are not imported; it must be requests, tokens/,
-    ],
+    ['invoice_usd=1&month=2026-10', /"by" must be requests, bytes, tokens, llm_tokens or cost/],
+    ['invoice_usd=1&by=seats&month=2026-10', /"by" must be requests, bytes, tokens/],
     ['invoice_usd=1&by=cost', /"month" must be a month such as 2026-10/],
     ['invoice_usd=1&by=cost&month=2026-13', /"month" must be/],
     ['invoice_usd=1&by=cost&month=2026-1', /"month" must be/],
@@ -283,6 +306,7 @@ describe.each(DATABASES)('GET /v1/allocation on $name', ({ open }) => {
     ['a month to come', 'by=cost&month=2099-01&teams=a', /no usage by cost.*another measure, such as requests/],
     ['a tenant without usage', 'by=requests&month=2026-10&tenant_id=globex', /no usage by requests/],
     ['calls of which no usage was reported', 'by=llm_tokens&month=2026-06', /no usage by llm_tokens/],
+    ['a month of which no log is imported', 'by=bytes&month=2026-06', /no usage by bytes in 2026-06/],
     ['a correction that stands alone', 'by=tokens&month=2026-05', /team "odd" has used -5 in 2026-05 by tokens/],
   ])('%s is refused, and not given to anyone', async (_, query, message) => {
     expect(await get(`invoice_usd=2400&${query}`)).toEqual({

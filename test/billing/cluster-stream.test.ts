@@ -15,7 +15,7 @@ import type { RedisServer } from '../helpers/redis-server.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { DATABASES, silent } from './databases.ts';
 import { billed, usageEvent } from './events.ts';
-import { tenants } from './tenants.ts';
+import { workerTerms } from './tenants.ts';
 
 const LOST = 'openclaw_usage_stream_lost_entries_total';
 const PARTITIONS = Array.from({ length: CLUSTER_PARTITIONS }, (_, partition) => partition);
@@ -44,7 +44,7 @@ async function startWorker(sql: Database['sql'], { consumer = 'a', urls = cluste
   const worker = createBillingWorker({
     sql,
     stream,
-    tenants,
+    ...workerTerms,
     adminToken: 'admin',
     registry,
     clock: systemClock,

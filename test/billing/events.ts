@@ -1,3 +1,4 @@
+import type { AuditEvent } from '../../schemas/audit-event.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
 import type { StreamEntry } from '../../schemas/usage-stream.ts';
 
@@ -37,7 +38,7 @@ export const billed = (amount: number): UsageEvent['limits'][number] => ({
 let entries = 0;
 
 /** A stream entry that holds this text, or this event as JSON. */
-export function streamEntry(event: UsageEvent | string | undefined): StreamEntry {
+export function streamEntry(event: UsageEvent | AuditEvent | string | undefined): StreamEntry {
   const text = typeof event === 'object' ? JSON.stringify(event) : event;
   return { stream: 'ocr:{p0}:usage', id: `1768478400000-${entries++}`, event: text, redelivered: 0 };
 }

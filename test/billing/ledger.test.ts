@@ -18,7 +18,7 @@ const mixed = Array.from({ length: 10_000 }, (_, i) =>
     ...(i % 2 && { user_id: `user-${i % 13}` }),
     ...(i % 3 && { team_id: `team-${i % 2}`, model: `model-${i % 4}` }),
     ...(i % 6 === 0 && { candidate: 'cheap' }),
-    ...(i % 5 === 2 && { usage: { input: i, output: 2 * i } }),
+    ...(i % 5 === 2 && { usage: { input: i, output: 2 * i, cache_read: 3 * i, cache_write: i % 5, reasoning: i % 9 } }),
   }),
 );
 const entries = mixed.map(streamEntry);
@@ -29,11 +29,15 @@ const drift = (sql: Sql) => sql`
     select tenant_id, cycle_start, cycle_end, day, coalesce(user_id, '') as user_id, coalesce(team_id, '') as team_id,
       coalesce(project_id, '') as project_id, coalesce(candidate, model, '') as model, sum(requests)::bigint as requests,
       sum(denied)::bigint as denied, sum(tokens)::bigint as tokens, coalesce(sum(input_tokens), 0)::bigint as input_tokens,
-      coalesce(sum(output_tokens), 0)::bigint as output_tokens, sum(tokens * price_per_token)::numeric(30, 12) as cost_usd
+      coalesce(sum(output_tokens), 0)::bigint as output_tokens, coalesce(sum(cache_read_tokens), 0)::bigint as cache_read_tokens,
+      coalesce(sum(cache_write_tokens), 0)::bigint as cache_write_tokens,
+      coalesce(sum(reasoning_tokens), 0)::bigint as reasoning_tokens, sum(tokens * price_per_token)::numeric(30, 12) as cost_usd
     from usage_events group by 1, 2, 3, 4, 5, 6, 7, 8
+  ), kept as (
+    select tenant_id, cycle_start, cycle_end, day, user_id, team_id, project_id, model, requests, denied, tokens,
+      input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd from usage_rollups
   )
-  (select * from summed except select * from usage_rollups)
-  union all (select * from usage_rollups except select * from summed)`;
+  (select * from summed except select * from kept) union all (select * from kept except select * from summed)`;
 
 const totals = (sql: Sql) => sql`
   select sum(requests)::text as requests, sum(denied)::text as denied, sum(tokens)::text as tokens,

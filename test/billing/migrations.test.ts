@@ -6,13 +6,15 @@ import postgres from 'postgres';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../billing-worker/database/open.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
-import { deadLetters, usageEvents, usageRollups } from '../../schemas/tables.ts';
+import { apiKeys, auditEvents, deadLetters, usageEvents, usageRollups } from '../../schemas/tables.ts';
 import { Child } from '../helpers/child.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { DATABASES, silent } from './databases.ts';
+
+const TABLES = [usageEvents, usageRollups, deadLetters, auditEvents, apiKeys];
 
 describe.each(DATABASES)('the tables on $name', ({ open }) => {
   let database: Database;
@@ -21,7 +23,7 @@ describe.each(DATABASES)('the tables on $name', ({ open }) => {
     database = await open();
   });
 
-  test.each([usageEvents, usageRollups, deadLetters].map((table) => [getTableConfig(table).name, table] as const))(
+  test.each(TABLES.map((table) => [getTableConfig(table).name, table] as const))(
     '%s has the columns that tables.ts describes',
     async (name, table) => {
       const found = await database.sql`

@@ -1,3 +1,4 @@
+import { modelsSchema } from '../../schemas/config/models.ts';
 import { tenantsSchema } from '../../schemas/config/tenants.ts';
 
 /** Tenants with cycles and prices of their own beside the tutorial's default. */
@@ -9,3 +10,9 @@ export const tenants = tenantsSchema.parse({
     weekly: { price_per_token: '0.000000000001', billing_cycle: { period: 'week', anchor_day: 3 } },
   },
 });
+
+/** What a billing worker is told of these tenants. */
+export const workerTerms = {
+  config: () => ({ tenants, models: modelsSchema.parse({}) }),
+  invoicing: { issuer: 'INV', graceMs: 0 },
+};

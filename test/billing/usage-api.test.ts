@@ -10,7 +10,7 @@ import type { UsageStream } from '../../schemas/usage-stream.ts';
 import { TestClock } from '../helpers/clock.ts';
 import { DATABASES, silent } from './databases.ts';
 import { billed, streamEntry, usageEvent } from './events.ts';
-import { tenants } from './tenants.ts';
+import { tenants, workerTerms } from './tenants.ts';
 
 const TOKEN = 'admin-token';
 const NOW = '2026-02-20T12:00:00Z';
@@ -59,7 +59,7 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
     createBillingWorker({
       sql: database.sql,
       stream,
-      tenants,
+      ...workerTerms,
       adminToken: TOKEN,
       registry: new Registry(),
       clock: new TestClock(Date.parse(NOW)),

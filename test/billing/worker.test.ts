@@ -15,7 +15,7 @@ import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { DATABASES, silent } from './databases.ts';
 import { billed, chunks, streamEntry, usageEvent } from './events.ts';
-import { tenants } from './tenants.ts';
+import { tenants, workerTerms } from './tenants.ts';
 
 const KEY = 'ocr:{p0}:usage';
 
@@ -45,7 +45,7 @@ async function startWorker(sql: Database['sql'], consumer = 'a'): Promise<Billin
   const worker = createBillingWorker({
     sql,
     stream,
-    tenants,
+    ...workerTerms,
     adminToken: 'admin',
     registry,
     clock: systemClock,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import { describeAmounts } from './amounts.suite.ts';
+import { describeApiKeys } from './api-keys.suite.ts';
 import { describeBudgetGrants } from './budget-grants.suite.ts';
 import { describeCandidates } from './candidates.suite.ts';
 import { describeConcurrency } from './concurrency.suite.ts';
@@ -54,6 +55,7 @@ export function describeCounterStore(name: string, open: OpenStore, { scripts, s
     describeShared(bench, { settableClock });
     describeOwed(bench, { settableClock });
     describeBudgetGrants(bench, open, { scripts, settableClock });
+    describeApiKeys(bench, open, { scripts, settableClock });
     describeRecords(open, { settableClock });
     if (scripts) describeScriptsGone(bench);
     if (!settableClock) return;

@@ -46,6 +46,7 @@ describe('what is paid for by the request', () => {
     const bench = new Workbench(await stores.open());
     const wanted = limit({ settles: true });
     await bench.void((await bench.taken(wanted)).id);
+    await bench.store.noteApiKeysUsed(new Map([['k0_000000000000', 1]]));
     const cost = async (step: () => Promise<unknown>) => {
       const before = stores.server.requests;
       await step();
@@ -59,6 +60,15 @@ describe('what is paid for by the request', () => {
       () => bench.settle(id, 1),
       () => bench.peek(wanted),
       () => bench.store.record(id),
+      () => bench.store.apiKey('k0_000000000000'),
+      () => bench.store.apiKeysLastUsed(['k0_000000000000', 'k0_000000000001']),
+      () =>
+        bench.store.noteApiKeysUsed(
+          new Map([
+            ['k0_000000000000', 1],
+            ['k0_000000000001', 1],
+          ]),
+        ),
       () => bench.store.ping(),
     ];
     for (const step of steps) expect(await cost(step)).toBe(1);

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { type AuditEvent, auditEventSchema } from '../../schemas/audit-event.ts';
 import type {
   CalendarWindow,
   Concurrency,
@@ -108,6 +109,7 @@ export class Workbench {
   readonly tenant = `tenant-${uuidv7()}`;
   readonly #opened: OpenedStore;
   readonly #events: UsageEvent[] = [];
+  readonly #audits: AuditEvent[] = [];
 
   constructor(opened: OpenedStore) {
     this.#opened = opened;
@@ -197,14 +199,29 @@ export class Workbench {
 
   /** All usage events of this test's tenants so far, in order. Every entry is checked against the stream's schema. */
   async events(tenant = this.tenant): Promise<UsageEvent[]> {
+    await this.#read();
+    return this.#events.filter(({ tenant_id }) => tenant_id === tenant);
+  }
+
+  /** All audit events so far, of any tenant, in the order of their partition. */
+  async audits(): Promise<AuditEvent[]> {
+    await this.#read();
+    return [...this.#audits];
+  }
+
+  async #read(): Promise<void> {
     const { silentMs = 1 } = this.#opened;
     for (let silent = 0; silent < silentMs; ) {
       const entries = await this.stream.read(1_000, silentMs);
       silent += entries.length === 0 ? Math.ceil(silentMs / 2) : 0;
-      for (const { event } of entries) this.#events.push(usageEventSchema.parse(JSON.parse(event ?? '')));
+      for (const { event } of entries) this.#keep(JSON.parse(event ?? ''));
       await this.stream.acknowledge(entries.map(({ id }) => id));
     }
-    return this.#events.filter(({ tenant_id }) => tenant_id === tenant);
+  }
+
+  #keep(event: { type: unknown }): void {
+    if (event.type === 'audit') this.#audits.push(auditEventSchema.parse(event));
+    else this.#events.push(usageEventSchema.parse(event));
   }
 }
 

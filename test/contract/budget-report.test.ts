@@ -9,11 +9,13 @@ import { Granted } from '../../sidecar/admin/granted.ts';
 import { adminRoutes } from '../../sidecar/admin/routes.ts';
 import { readRequest } from '../../sidecar/decision/request.ts';
 import { Identities } from '../../sidecar/identity/identities.ts';
+import { KeyChanges } from '../../sidecar/keys/changes.ts';
 import { scratchDecider } from '../../sidecar/simulation/scratch-decider.ts';
 import { createScratchStore } from '../../sidecar/simulation/scratch-store.ts';
 import { SimulatedClock } from '../../sidecar/simulation/simulated-clock.ts';
 import { openPolicy } from '../../sidecar/workbench/open-policy.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
+import { identitiesOn } from '../helpers/identities.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startSidecar } from '../helpers/services.ts';
 import { get, post } from '../helpers/sidecar-client.ts';
@@ -83,7 +85,7 @@ test('is what is printed, field by field', async () => {
   const clock = new SimulatedClock(Date.parse('2026-03-14T12:00:00Z'));
   const { store } = createScratchStore({ clock });
   const log = pino({ level: 'silent' });
-  const identities = await Identities.open({ tokens: undefined, configDir, clock, log }, config);
+  const identities = await Identities.open({ ...identitiesOn({ store, clock }), tokens: undefined, configDir }, config);
   const bytes = await readFile(join(packageRoot, 'policies/dist/bundle.tar.gz'));
   const policy = await openPolicy({ bytes, name: 'shipped', configDir, variables: { POLICY_TIMEOUT_MS: '5000' } });
   atTestEnd(() => policy.close());
@@ -98,7 +100,9 @@ test('is what is printed, field by field', async () => {
   await use('user_bob', 25_000);
 
   const granted = new Granted({ store, now: () => clock.now(), log });
-  const deps = { config: () => config, identities, granted, policy: () => policy, store, clock };
+  const { issued } = identitiesOn({ store, clock });
+  const keyChanges = new KeyChanges({ store, issued, clock });
+  const deps = { config: () => config, identities, granted, keyChanges, policy: () => policy, store, clock };
   const app = adminRoutes({ ...deps, adminToken: 'admin' });
   const response = await app.request('/api/admin/budgets', { headers: ADMIN });
   expect(await response.json()).toEqual({

@@ -11,9 +11,25 @@ import { packageRoot } from '../../runtime/package-root.ts';
  */
 const example = async (file: string) => parse(await readFile(join(packageRoot, 'deploy', file), 'utf8'));
 
-const TOLD = ['x-tenant-id', 'x-team-id', 'x-user-id', 'x-decision-id'];
+const TOLD = ['x-tenant-id', 'x-team-id', 'x-user-id', 'x-decision-id', 'x-credential-id'];
 const CLAIMED = [...TOLD, 'x-forwarded-email'];
 const KEYS = ['x-api-key', 'authorization'];
+/** What a line of the access log is made of: no header but these, and no query. */
+const LOGGED_BY_ENVOY = {
+  start_time: '%START_TIME%',
+  request_id: '%REQ(X-REQUEST-ID)%',
+  method: '%REQ(:METHOD)%',
+  path: '%REQ_WITHOUT_QUERY(:PATH)%',
+  response_code: '%RESPONSE_CODE%',
+  duration: '%DURATION%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  tenant_id: '%REQ(X-TENANT-ID)%',
+  team_id: '%REQ(X-TEAM-ID)%',
+  user_id: '%REQ(X-USER-ID)%',
+  credential_id: '%REQ(X-CREDENTIAL-ID)%',
+  decision_id: '%REQ(X-DECISION-ID)%',
+};
 const lower = (names: string[]) => names.map((name) => name.toLowerCase());
 
 const removing = z.strictObject({
@@ -51,7 +67,7 @@ const traefik = z.strictObject({
 
 test('the example for Traefik has documented fields alone, strips what clients claim, and asks /authz before it passes on', async () => {
   const { middlewares, routers, services } = traefik.parse(await example('traefik/openclaw.yaml')).http;
-  expect(routers.openclaw.middlewares).toEqual(['body-limit', 'clients-claims', 'ask-the-sidecar', 'clients-key']);
+  expect(routers.openclaw.middlewares).toEqual(['clients-claims', 'body-limit', 'ask-the-sidecar', 'clients-key']);
   const { address, authRequestHeaders, authResponseHeaders } = middlewares['ask-the-sidecar'].forwardAuth;
   expect(address).toBe('http://127.0.0.1:8181/authz');
   expect(lower(authRequestHeaders)).toEqual(KEYS);
@@ -59,6 +75,37 @@ test('the example for Traefik has documented fields alone, strips what clients c
   expect(lower(Object.keys(middlewares['clients-claims'].headers.customRequestHeaders))).toEqual(CLAIMED);
   expect(lower(Object.keys(middlewares['clients-key'].headers.customRequestHeaders))).toEqual(KEYS);
   expect(services.openclaw.loadBalancer.servers[0].url).toBe('http://127.0.0.1:18789');
+});
+
+const kept = (names: string[]) => z.strictObject(Object.fromEntries(names.map((name) => [name, z.literal('keep')])));
+const traefikStart = z.strictObject({
+  entryPoints: z.strictObject({ openclaw: z.strictObject({ address: z.literal('127.0.0.1:8080') }) }),
+  providers: z.strictObject({ file: z.strictObject({ filename: z.literal('/etc/traefik/openclaw.yaml') }) }),
+  accessLog: z.strictObject({
+    filePath: z.string(),
+    format: z.literal('json'),
+    fields: z.strictObject({
+      defaultMode: z.literal('drop'),
+      names: kept([
+        'StartUTC',
+        'RequestMethod',
+        'RequestPath',
+        'DownstreamStatus',
+        'Duration',
+        'RequestContentSize',
+        'DownstreamContentSize',
+      ]),
+      queryParameters: z.strictObject({ defaultMode: z.literal('drop') }),
+      headers: z.strictObject({
+        defaultMode: z.literal('drop'),
+        names: kept(['X-Tenant-Id', 'X-Team-Id', 'X-User-Id', 'X-Credential-Id', 'X-Decision-Id']),
+      }),
+    }),
+  }),
+});
+
+test('Traefik logs no header but who it is, and no query', async () => {
+  traefikStart.parse(await example('traefik/traefik.yaml'));
 });
 
 const address = z.strictObject({
@@ -74,10 +121,10 @@ const filter = <Fields extends z.core.$ZodLooseShape>(name: string, type: string
   });
 
 const httpFilters = z.tuple([
-  filter('envoy.filters.http.buffer', 'http.buffer.v3.Buffer', { max_request_bytes: z.int().positive() }),
   filter('envoy.filters.http.header_mutation', 'http.header_mutation.v3.HeaderMutation', {
     mutations: z.strictObject({ request_mutations: z.array(z.strictObject({ remove: z.string() })) }),
   }),
+  filter('envoy.filters.http.buffer', 'http.buffer.v3.Buffer', { max_request_bytes: z.int().positive() }),
   filter('envoy.filters.http.ext_authz', 'http.ext_authz.v3.ExtAuthz', {
     transport_api_version: z.literal('V3'),
     failure_mode_allow: z.literal(false),
@@ -97,11 +144,30 @@ const route = z.strictObject({
   route: z.strictObject({ cluster: z.string(), timeout: z.literal('0s') }),
   request_headers_to_remove: z.array(z.string()),
 });
+const accessLog = z.strictObject({
+  name: z.literal('envoy.access_loggers.file'),
+  typed_config: z.strictObject({
+    '@type': z.literal('type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog'),
+    path: z.string(),
+    log_format: z.strictObject({
+      formatters: z.tuple([
+        z.strictObject({
+          name: z.literal('envoy.formatter.req_without_query'),
+          typed_config: z.strictObject({
+            '@type': z.literal('type.googleapis.com/envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery'),
+          }),
+        }),
+      ]),
+      json_format: z.record(z.string(), z.string()),
+    }),
+  }),
+});
 const connectionManager = filter(
   'envoy.filters.network.http_connection_manager',
   'network.http_connection_manager.v3.HttpConnectionManager',
   {
     stat_prefix: z.string(),
+    access_log: z.tuple([accessLog]),
     route_config: z.strictObject({
       virtual_hosts: z.tuple([
         z.strictObject({ name: z.string(), domains: z.tuple([z.literal('*')]), routes: z.tuple([route]) }),
@@ -136,8 +202,9 @@ const envoy = z.strictObject({
 
 test('the example for Envoy has documented fields alone, strips what clients claim, and asks /authz before it passes on', async () => {
   const { clusters, listeners } = envoy.parse(await example('envoy/openclaw.yaml')).static_resources;
-  const { http_filters, route_config } = listeners[0].filter_chains[0].filters[0].typed_config;
-  const [, mutation, authz] = http_filters;
+  const { access_log, http_filters, route_config } = listeners[0].filter_chains[0].filters[0].typed_config;
+  const [mutation, , authz] = http_filters;
+  expect(access_log[0].typed_config.log_format.json_format).toEqual(LOGGED_BY_ENVOY);
   const removed = mutation.typed_config.mutations.request_mutations.map(({ remove }) => remove);
   expect(removed).toEqual(CLAIMED);
   const { allowed_headers, http_service } = authz.typed_config;

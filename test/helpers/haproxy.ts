@@ -6,8 +6,13 @@ import { eventually } from './eventually.ts';
 import { onFreePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
 
-/** A real HAProxy with a configuration of one's own, once it passes on what is ready. Ended with the test. */
-export async function startHaproxyOn(configure: (port: number) => string): Promise<{ url: string }> {
+/**
+ * A real HAProxy with a configuration of one's own, once it passes on what is ready. Ended with the test.
+ * `lines`: what it has logged on standard output.
+ */
+export async function startHaproxyOn(
+  configure: (port: number) => string,
+): Promise<{ url: string; lines: () => string[] }> {
   const program = await bringHaproxy();
   const dir = await tempDir('haproxy');
   const file = join(dir, 'haproxy.cfg');
@@ -17,7 +22,7 @@ export async function startHaproxyOn(configure: (port: number) => string): Promi
       const url = `http://127.0.0.1:${port}`;
       const child = new Child(program, { args: ['-db', '-f', file], cwd: dir });
       await child.whileRunning(ready(url));
-      return { url };
+      return { url, lines: () => child.stdout };
     },
     (error) => /cannot bind socket/i.test(String(error)),
   );

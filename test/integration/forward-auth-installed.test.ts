@@ -23,8 +23,13 @@ describe.skipIf(!traefik)('with a Traefik on PATH or in TRAEFIK_BIN', () => {
         const file = join(dir, 'openclaw.yaml');
         const text = await shipped('traefik/openclaw.yaml');
         await writeFile(file, text.replace('127.0.0.1:18789', openclaw).replace('127.0.0.1:8181', sidecar));
-        const entryPoint = `--entryPoints.openclaw.address=127.0.0.1:${port}`;
-        return [entryPoint, `--providers.file.filename=${file}`, '--global.checkNewVersion=false'];
+        const start = join(dir, 'traefik.yaml');
+        const settings = (await shipped('traefik/traefik.yaml'))
+          .replace('127.0.0.1:8080', `127.0.0.1:${port}`)
+          .replace('/etc/traefik/openclaw.yaml', file)
+          .replace('/var/log/traefik/openclaw.json', join(dir, 'access.json'));
+        await writeFile(start, `${settings}\nglobal: { checkNewVersion: false }\n`);
+        return [`--configFile=${start}`];
       }),
     tooMany: { reason: 'rate_limited' },
     away: 500,
@@ -41,6 +46,7 @@ describe.skipIf(!envoy)('with an Envoy on PATH or in ENVOY_BIN', () => {
         const file = join(dir, 'openclaw.yaml');
         const text = await shipped('envoy/openclaw.yaml');
         const here = text
+          .replace('/var/log/envoy/openclaw.json', join(dir, 'access.json'))
           .replace(socket('127.0.0.1:18789'), socket(openclaw))
           .replace(socket('127.0.0.1:8181'), socket(sidecar))
           .replace(socket('127.0.0.1:8080'), socket(`127.0.0.1:${port}`));

@@ -90,6 +90,7 @@ const CLAIMS = {
   'X-User-ID': 'root',
   'X-Team-ID': 'ops',
   'X-Decision-ID': 'mine',
+  'X-Credential-ID': 'key:mine',
   'X-Forwarded-Email': 'alice@acme.test',
 };
 
@@ -118,6 +119,7 @@ export function forwardAuthSuite(kind: GatewayKind): void {
         },
       ]);
       expect(asked()[0]?.headers['x-decision-id']).toMatch(/^[0-9a-f-]{36}\.0$/);
+      expect(asked()[0]?.headers['x-credential-id']).not.toBe('key:mine');
       expect(asked()[0]?.headers).not.toHaveProperty('x-api-key');
     });
 

@@ -1,24 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { packageRoot } from '../../runtime/package-root.ts';
 import { bringNginx } from '../helpers/bring.ts';
-import { startNginxOn, withinHttp } from '../helpers/nginx.ts';
+import { startShippedNginx } from '../helpers/shipped-gateways.ts';
 import { forwardAuthStage, forwardAuthSuite } from './forward-auth.suite.ts';
 
 forwardAuthSuite({
   name: 'nginx',
   bring: bringNginx,
-  start: async ({ openclaw, sidecar }) => {
-    const shipped = await readFile(join(packageRoot, 'deploy/nginx/openclaw.conf'), 'utf8');
-    return startNginxOn((port, dir) => {
-      const here = shipped
-        .replace('127.0.0.1:18789', openclaw)
-        .replace('127.0.0.1:8181', sidecar)
-        .replace('127.0.0.1:8080', `127.0.0.1:${port}`);
-      return withinHttp(dir, `access_log off;\n${here}`);
-    });
-  },
+  start: startShippedNginx,
   tooMany: { error: 'Too many requests' },
   away: 503,
 });

@@ -14,10 +14,10 @@ import { SimulatedClock } from '../../sidecar/simulation/simulated-clock.ts';
 import { openPolicy } from '../../sidecar/workbench/open-policy.ts';
 import { BRING_TIMEOUT_MS, bringNginx } from '../helpers/bring.ts';
 import { fullLength } from '../helpers/full-length.ts';
-import { startNginxOn, withinHttp } from '../helpers/nginx.ts';
 import { startProcess } from '../helpers/process.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { startSidecar } from '../helpers/services.ts';
+import { startShippedNginx } from '../helpers/shipped-gateways.ts';
 import { inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
@@ -72,14 +72,8 @@ async function gateway(configDir: string): Promise<(user: string) => Promise<Res
     STORE_TIMEOUT_MS: '5000',
   };
   const sidecar = await startSidecar(env);
-  const shipped = await readFile(join(packageRoot, 'deploy/nginx/openclaw.conf'), 'utf8');
-  const nginx = await startNginxOn((port, dir) => {
-    const here = shipped
-      .replace('127.0.0.1:18789', `127.0.0.1:${(openclaw.address() as AddressInfo).port}`)
-      .replace('127.0.0.1:8181', new URL(sidecar.url).host)
-      .replace('127.0.0.1:8080', `127.0.0.1:${port}`);
-    return withinHttp(dir, `access_log off;\n${here}`);
-  });
+  const { port } = openclaw.address() as AddressInfo;
+  const nginx = await startShippedNginx({ openclaw: `127.0.0.1:${port}`, sidecar: new URL(sidecar.url).host });
   return (user) => fetch(nginx.url, { headers: { 'X-API-Key': `ak_${user}_123` } });
 }
 

@@ -1,14 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { beforeAll, expect, test } from 'vitest';
-import { packageRoot } from '../../runtime/package-root.ts';
 import { usageStreamKey } from '../../schemas/usage-stream.ts';
 import { BRING_TIMEOUT_MS, bringHaproxy } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { startHaproxyOn } from '../helpers/haproxy.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { startSidecar } from '../helpers/services.ts';
+import { startShippedHaproxy } from '../helpers/shipped-gateways.ts';
 import { inParallel, post, type Reply } from '../helpers/sidecar-client.ts';
 import { startProxy } from '../helpers/tcp-proxy.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -38,13 +37,7 @@ async function pair() {
     startSidecar({ ...environment, DATA_DIR: await tempDir('data'), REDIS_URL: `redis://127.0.0.1:${proxy.port}` }),
     startSidecar({ ...environment, DATA_DIR: await tempDir('data'), REDIS_URL: redis.url }),
   ]);
-  const shipped = await readFile(join(packageRoot, 'deploy/haproxy/haproxy.cfg'), 'utf8');
-  const { url } = await startHaproxyOn((port) =>
-    shipped
-      .replace('bind 127.0.0.1:8180', `bind 127.0.0.1:${port}`)
-      .replace('server first 127.0.0.1:8181', `server first ${new URL(doomed.url).host}`)
-      .replace('server second 127.0.0.1:8182', `server second ${new URL(other.url).host}`),
-  );
+  const { url } = await startShippedHaproxy(new URL(doomed.url).host, new URL(other.url).host);
   return {
     url,
     strand: () => proxy.hold('toClient'),

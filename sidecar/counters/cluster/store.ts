@@ -1,7 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../../runtime/clock.ts';
+import type { ApiKey } from '../../../schemas/api-key.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
 import { CLUSTER_PARTITIONS } from '../../../schemas/usage-stream.ts';
+import type {
+  ApiKeyChange,
+  ApiKeyChanged,
+  ApiKeyPageRequest,
+  ApiKeyPublication,
+  ApiKeys,
+  AuditEntry,
+} from '../api-keys.ts';
 import type { BudgetGrant, BudgetGrants } from '../budget-grant.ts';
 import type {
   CounterSettings,
@@ -17,6 +26,7 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import { accountKeys, accountOf, type PartitionKeys, partitionKeys, partitionOf } from '../keys.ts';
+import { ApiKeyPartitions } from '../redis/api-key-partitions.ts';
 import type { BudgetGrantCalls } from '../redis/budget-grants.ts';
 import type { ClusterConnection } from '../redis/cluster-connection.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -48,6 +58,7 @@ const MAX_ACCOUNTS = 1_000;
 export class ClusterStore implements CounterStore {
   readonly #deps: ClusterStoreDeps;
   readonly #partitions: Partition[];
+  readonly #apiKeys: ApiKeyPartitions;
   readonly #accounts: LRUCache<string, Partition>;
   readonly #share: RecordShare;
 
@@ -55,6 +66,10 @@ export class ClusterStore implements CounterStore {
     this.#deps = deps;
     this.#share = new RecordShare(deps.settings.maxRecords);
     this.#partitions = Array.from({ length: CLUSTER_PARTITIONS }, (_, n) => this.#open(`p${n}`, partitionKeys(n)));
+    this.#apiKeys = new ApiKeyPartitions(
+      this.#partitions.map(({ apiKeys }) => apiKeys),
+      (tenantId) => this.partitionOf(tenantId),
+    );
     this.#accounts = new LRUCache({
       max: MAX_ACCOUNTS,
       memoMethod: (account) => this.#open(`account ${account}`, accountKeys(account)),
@@ -147,6 +162,40 @@ export class ClusterStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#budgetGrants.live(version);
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    const { tenant_id } = entry;
+    const partition = tenant_id === undefined ? this.#partitions[0] : this.#ownOf(tenant_id);
+    return (partition as Partition).audit(entry);
+  }
+
+  apiKey(id: string): Promise<ApiKey | undefined> {
+    return this.#apiKeys.apiKey(id);
+  }
+
+  changeApiKeys(change: ApiKeyChange): Promise<ApiKeyChanged> {
+    return this.#apiKeys.changeApiKeys(change);
+  }
+
+  apiKeys(page: ApiKeyPageRequest): Promise<ApiKeys> {
+    return this.#apiKeys.apiKeys(page);
+  }
+
+  noteApiKeysUsed(uses: ReadonlyMap<string, number>): Promise<void> {
+    return this.#apiKeys.noteApiKeysUsed(uses);
+  }
+
+  apiKeysLastUsed(ids: readonly string[]): Promise<Map<string, number>> {
+    return this.#apiKeys.apiKeysLastUsed(ids);
+  }
+
+  partitionsWithoutApiKeys(): Promise<number[]> {
+    return this.#apiKeys.partitionsWithoutApiKeys();
+  }
+
+  publishApiKeys(publication: ApiKeyPublication): Promise<void> {
+    return this.#apiKeys.publishApiKeys(publication);
   }
 
   async ping(): Promise<void> {

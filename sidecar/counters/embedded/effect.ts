@@ -1,5 +1,6 @@
-import type { UsageEvent } from '../../../schemas/usage-event.ts';
-import type { Counter, KeptBudgetGrant, KeptRecord, State } from './state.ts';
+import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
+import type { ApiKey } from '../../../schemas/api-key.ts';
+import type { Counter, KeptBudgetGrant, KeptRecord, State, StreamEvent } from './state.ts';
 
 /**
  * What one step changes: one record of the journal, so that a step is there as a whole or not at all. Each member says
@@ -14,9 +15,15 @@ export interface Effect {
   request?: [key: string, decisionId: string | null];
   /** Null: the gate is open. */
   gate?: [key: string, closedUntil: number | null];
+  /** Keys of gates that are closed for good. */
+  closedGates?: string[];
   budgetGrant?: [id: string, kept: KeptBudgetGrant];
   budgetGrantsVersion?: string;
-  event?: [number: number, event: UsageEvent];
+  /** Null: it was dropped. */
+  apiKeys?: [id: string, key: ApiKey | null][];
+  apiKeysUsed?: [id: string, at: number][];
+  apiKeysPublished?: boolean;
+  event?: [number: number, event: StreamEvent];
   /** How often each stream entry has been delivered. */
   delivered?: [number: number, times: number][];
   acknowledged?: number[];
@@ -35,8 +42,12 @@ export function apply(state: State, effect: Effect): void {
   if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
   if (effect.gate) putOrDelete(state.gates, ...effect.gate);
+  for (const key of effect.closedGates ?? []) state.gates.set(key, MAX_AMOUNT);
   if (effect.budgetGrant) state.budgetGrants.set(...effect.budgetGrant);
   if (effect.budgetGrantsVersion) state.budgetGrantsVersion = effect.budgetGrantsVersion;
+  for (const [id, key] of effect.apiKeys ?? []) putApiKey(state, id, key);
+  for (const [id, at] of effect.apiKeysUsed ?? []) state.apiKeysUsed.set(id, at);
+  if (effect.apiKeysPublished) state.apiKeysPublished = true;
   if (effect.event) append(state, ...effect.event);
   for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
   for (const number of effect.acknowledged ?? []) state.stream.delete(number);
@@ -53,12 +64,17 @@ function putRecord(state: State, record: KeptRecord): void {
   else state.open.delete(decisionId);
 }
 
+function putApiKey(state: State, id: string, key: ApiKey | null): void {
+  putOrDelete(state.apiKeys, id, key);
+  if (key === null) state.apiKeysUsed.delete(id);
+}
+
 function putOrDelete<Value>(map: Map<string, Value>, key: string, value: Value | null): void {
   if (value === null) map.delete(key);
   else map.set(key, value);
 }
 
-function append(state: State, number: number, event: UsageEvent): void {
+function append(state: State, number: number, event: StreamEvent): void {
   state.stream.set(number, { event, delivered: 0 });
   state.lastEntry = Math.max(state.lastEntry, number);
 }

@@ -1,9 +1,11 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { apiKey } from '../../../test/conformance/api-keys-bench.ts';
 import { limit } from '../../../test/conformance/workbench.ts';
 import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { tempDir } from '../../../test/helpers/temp-dir.ts';
 import { MAX_BUDGET_GRANTS } from '../budget-grant.ts';
+import { decideApiKeyChange, decideApiKeyPublication, decideApiKeyUses } from './api-keys.ts';
 import { decideBudgetGrant, decideRevocation } from './budget-grants.ts';
 import { apply, type Effect } from './effect.ts';
 import { createJournal } from './journal.ts';
@@ -38,6 +40,17 @@ function boost(state: State, id: string): void {
   change(state, decideBudgetGrant(state, grant, MAX_BUDGET_GRANTS, START).effect);
 }
 
+/** Some keys, one of which is revoked, one used, and one dropped. */
+function keys(state: State): void {
+  const given = ['1', '2', '3'].map((name) => apiKey({ id: `k0_${name.padStart(12, '0')}` }));
+  const audit = { id: 'issued', action: 'key.issued', actor: 'admin' } as const;
+  const issued = { tenantId: 't1', keys: given, closeGates: ['key:1'], audit };
+  change(state, decideApiKeyChange(state, issued, 3, START).effect);
+  change(state, decideApiKeyUses(state, new Map(given.map(({ id }) => [id, START]))).effect);
+  change(state, decideApiKeyPublication(state, { partition: 0, keys: [], complete: true }).effect);
+  change(state, { apiKeys: [[given[0]?.id ?? '', null]] });
+}
+
 const change = (state: State, effect: Effect | undefined) => apply(state, effect ?? {});
 
 test('it holds all that the store knows', async () => {
@@ -57,7 +70,14 @@ test('it holds all that the store knows', async () => {
   for (const id of ['a', 'b', 'c']) boost(state, id);
   change(state, decideRevocation(state, 'b', 'admin', START).effect);
   expect(state.budgetGrants.size).toBe(3);
-  expect(state.stream.size).toBe(2_670);
+  keys(state);
+  expect([state.apiKeys.size, state.apiKeysUsed.size, state.gates.size, state.apiKeysPublished]).toEqual([
+    2,
+    2,
+    1,
+    true,
+  ]);
+  expect(state.stream.size).toBe(2_671);
   expect(await readBack(state)).toEqual(state);
 });
 

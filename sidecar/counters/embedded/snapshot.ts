@@ -42,13 +42,15 @@ export async function writeSnapshot(folder: string, generation: number, state: S
 }
 
 function* effectsOf(state: State): Generator<Effect> {
-  const { budgetGrantsVersion, lastDelivered, lastEntry } = state;
-  yield { position: { lastEntry, lastDelivered }, budgetGrantsVersion };
+  const { apiKeysPublished, budgetGrantsVersion, lastDelivered, lastEntry } = state;
+  yield { position: { lastEntry, lastDelivered }, budgetGrantsVersion, apiKeysPublished };
   for (const entry of now(state.counters)) yield { counters: [entry] };
   for (const [, record] of now(state.records)) yield { record };
   for (const entry of now(state.requests)) yield { request: entry };
   for (const entry of now(state.gates)) yield { gate: entry };
   for (const entry of now(state.budgetGrants)) yield { budgetGrant: entry };
+  for (const entry of now(state.apiKeys)) yield { apiKeys: [entry] };
+  for (const entry of now(state.apiKeysUsed)) yield { apiKeysUsed: [entry] };
   for (const [number, { delivered, event }] of now(state.stream)) {
     yield { event: [number, event], ...(delivered > 0 && { delivered: [[number, delivered]] }) };
   }

@@ -1,3 +1,5 @@
+import type { ApiKey } from '../../../schemas/api-key.ts';
+import type { AuditEvent } from '../../../schemas/audit-event.ts';
 import type { Limit, Outcome } from '../../../schemas/policy-io.ts';
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import type { BudgetGrant } from '../budget-grant.ts';
@@ -50,9 +52,12 @@ export interface KeptBudgetGrant {
 
 export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
 
+/** What the usage stream carries. */
+export type StreamEvent = UsageEvent | AuditEvent;
+
 /** An entry of the usage stream that is not acknowledged yet. */
 interface StreamItem {
-  event: UsageEvent;
+  event: StreamEvent;
   /** How often it was handed to the reader. */
   delivered: number;
 }
@@ -70,6 +75,12 @@ export interface State {
   budgetGrants: Map<string, KeptBudgetGrant>;
   /** Another one after each change to them; empty before the first. */
   budgetGrantsVersion: string;
+  /** By id. */
+  apiKeys: Map<string, ApiKey>;
+  /** When they were last used. */
+  apiKeysUsed: Map<string, number>;
+  /** Whether the ledger's keys are here. */
+  apiKeysPublished: boolean;
   /** By number, oldest first. */
   stream: Map<number, StreamItem>;
   /** The number of the newest stream entry ever, and of the newest that was delivered. */
@@ -85,6 +96,9 @@ export const emptyState = (): State => ({
   gates: new Map(),
   budgetGrants: new Map(),
   budgetGrantsVersion: '',
+  apiKeys: new Map(),
+  apiKeysUsed: new Map(),
+  apiKeysPublished: false,
   stream: new Map(),
   lastEntry: 0,
   lastDelivered: 0,

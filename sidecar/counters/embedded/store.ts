@@ -1,5 +1,15 @@
 import type { Clock } from '../../../runtime/clock.ts';
+import type { ApiKey } from '../../../schemas/api-key.ts';
 import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
+import {
+  type ApiKeyChange,
+  type ApiKeyChanged,
+  type ApiKeyPageRequest,
+  type ApiKeyPublication,
+  type ApiKeys,
+  type AuditEntry,
+  MAX_API_KEYS,
+} from '../api-keys.ts';
 import { type BudgetGrant, type BudgetGrants, MAX_BUDGET_GRANTS } from '../budget-grant.ts';
 import type {
   CounterSettings,
@@ -14,6 +24,17 @@ import type {
   TakeRequest,
   TakeResult,
 } from '../contract.ts';
+import {
+  apiKeyUses,
+  decideApiKeyChange,
+  decideApiKeyDrop,
+  decideApiKeyPublication,
+  decideApiKeyUses,
+  decideAudit,
+  keptApiKey,
+  listApiKeys,
+  unpublished,
+} from './api-keys.ts';
 import { decideBudgetGrant, decideRevocation, liveBudgetGrants } from './budget-grants.ts';
 import type { Decided, Effect } from './effect.ts';
 import { decideExpiry } from './expire.ts';
@@ -97,6 +118,43 @@ export class EmbeddedStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#step((state, now) => ({ answer: liveBudgetGrants(state, version, now) }));
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    return this.#step((state, now) => decideAudit(state, entry, now));
+  }
+
+  apiKey(id: string): Promise<ApiKey | undefined> {
+    return this.#step((state) => ({ answer: keptApiKey(state, id) }));
+  }
+
+  async changeApiKeys(change: ApiKeyChange): Promise<ApiKeyChanged> {
+    const { maxApiKeys: most = MAX_API_KEYS } = this.#options.settings;
+    const step = () => this.#step((state, now) => decideApiKeyChange(state, change, most, now));
+    const changed = await step();
+    if (changed !== 'full') return changed;
+    await this.#step(decideApiKeyDrop);
+    return step();
+  }
+
+  apiKeys(page: ApiKeyPageRequest): Promise<ApiKeys> {
+    return this.#step((state) => ({ answer: listApiKeys(state, page) }));
+  }
+
+  noteApiKeysUsed(uses: ReadonlyMap<string, number>): Promise<void> {
+    return this.#step((state) => decideApiKeyUses(state, uses));
+  }
+
+  apiKeysLastUsed(ids: readonly string[]): Promise<Map<string, number>> {
+    return this.#step((state) => ({ answer: apiKeyUses(state, ids) }));
+  }
+
+  partitionsWithoutApiKeys(): Promise<number[]> {
+    return this.#step((state) => ({ answer: unpublished(state) }));
+  }
+
+  publishApiKeys(publication: ApiKeyPublication): Promise<void> {
+    return this.#step((state) => decideApiKeyPublication(state, publication));
   }
 
   async ping(): Promise<void> {

@@ -75,6 +75,8 @@ class Cluster implements ClusterConnection {
           return runScript(send, script, [keys, args], call.inTime);
         }),
       get: (own) => this.#within((call) => this.#send(own, ['GET', own], call) as Promise<string | null>),
+      getFields: (own, fields) =>
+        this.#within((call) => this.#send(own, ['HMGET', own, ...fields], call) as Promise<(string | null)[]>),
       ping: () =>
         this.#within(async (call) => {
           await this.#send(key, ['EVAL', WOULD_WRITE, '1', key], call);

@@ -11,6 +11,8 @@ export type { ServerGuard } from './server-connection.ts';
 export interface Connection {
   run(script: Script, keys: string[], args: string[]): Promise<unknown>;
   get(key: string): Promise<string | null>;
+  /** Of a hash, in their order. */
+  getFields(key: string, fields: string[]): Promise<(string | null)[]>;
   /** Throws unless the server would run a script that writes: a replica, or a server without memory, would not. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -48,6 +50,11 @@ class RedisConnection implements Connection {
 
   get(key: string): Promise<string | null> {
     return this.#within((inTime) => this.#server.ask([['GET', key]], inTime) as Promise<string | null>);
+  }
+
+  getFields(key: string, fields: string[]): Promise<(string | null)[]> {
+    const command = ['HMGET', key, ...fields];
+    return this.#within((inTime) => this.#server.ask([command], inTime) as Promise<(string | null)[]>);
   }
 
   ping(): Promise<void> {

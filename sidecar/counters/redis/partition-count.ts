@@ -43,6 +43,7 @@ export class PartitionCount {
   guarded(connection: Connection): Connection {
     return {
       get: (key) => connection.get(key),
+      getFields: (key, fields) => connection.getFields(key, fields),
       ping: () => connection.ping(),
       close: () => connection.close(),
       run: async (script, keys, args) => {

@@ -1,4 +1,6 @@
 import type { Plan } from '../../../schemas/policy-io.ts';
+import { auditEvent } from '../api-key-checks.ts';
+import { type AuditEntry, MAX_API_KEYS } from '../api-keys.ts';
 import { MAX_BUDGET_GRANTS } from '../budget-grant.ts';
 import {
   CountersUnavailable,
@@ -12,6 +14,7 @@ import {
   type TakeRequest,
   type TakeResult,
 } from '../contract.ts';
+import { ApiKeyCalls } from './api-keys.ts';
 import { BudgetGrantCalls } from './budget-grants.ts';
 import {
   chosenOf,
@@ -24,7 +27,7 @@ import {
   sharedOf,
   type TakeReply,
 } from './decode.ts';
-import { encodeAbout, members } from './encode.ts';
+import { encodeAbout, members, opened } from './encode.ts';
 import type { OwnPart } from './encode-decision.ts';
 import type { Scripts } from './scripts.ts';
 import { TakeCalls, type TakeCallsDeps } from './take-calls.ts';
@@ -42,13 +45,16 @@ interface Moved {
 
 /** One partition of the counters: one script per step, and decisions that arrive together go in one call. */
 export class Partition {
+  readonly apiKeys: ApiKeyCalls;
   readonly budgetGrants: BudgetGrantCalls;
   readonly #deps: PartitionDeps;
   readonly #calls: TakeCalls;
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
-    this.budgetGrants = new BudgetGrantCalls({ ...deps, most: deps.settings.maxBudgetGrants ?? MAX_BUDGET_GRANTS });
+    const { maxApiKeys = MAX_API_KEYS, maxBudgetGrants = MAX_BUDGET_GRANTS } = deps.settings;
+    this.apiKeys = new ApiKeyCalls({ ...deps, most: maxApiKeys });
+    this.budgetGrants = new BudgetGrantCalls({ ...deps, most: maxBudgetGrants });
     this.#calls = new TakeCalls({ ...deps, script: deps.scripts.take });
   }
 
@@ -181,6 +187,11 @@ export class Partition {
   async setGate(gate: Gate, closedUntil: number | undefined): Promise<void> {
     const { connection, keys, scripts } = this.#deps;
     await connection.run(scripts.gate, [keys.gate(gate)], [closedUntil === undefined ? '' : String(closedUntil)]);
+  }
+
+  async audit(entry: AuditEntry): Promise<void> {
+    const { connection, keys, scripts } = this.#deps;
+    await connection.run(scripts.audit, [keys.stream], [opened(auditEvent(entry))]);
   }
 
   ping(): Promise<void> {

@@ -23,6 +23,12 @@ export interface Scripts {
   grantBudget: Script;
   revokeGrant: Script;
   budgetGrants: Script;
+  changeApiKeys: Script;
+  publishApiKeys: Script;
+  dropApiKeys: Script;
+  apiKeyIds: Script;
+  noteApiKeysUsed: Script;
+  audit: Script;
   partitions: Script;
 }
 
@@ -41,6 +47,12 @@ export function loadScripts(replace: Record<string, string> = {}): Scripts {
     grantBudget: load('grant-budget-2', replace),
     revokeGrant: load('revoke-grant-2', replace),
     budgetGrants: load('budget-grants-1', replace),
+    changeApiKeys: load('change-api-keys-2', replace),
+    publishApiKeys: load('publish-api-keys-1', replace),
+    dropApiKeys: load('drop-api-keys-2', replace),
+    apiKeyIds: load('api-key-ids-1', replace),
+    noteApiKeysUsed: load('note-api-keys-used-2', replace),
+    audit: load('audit-1', replace),
     partitions: load('partitions-1', replace),
   };
 }

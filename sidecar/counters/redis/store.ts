@@ -1,5 +1,14 @@
 import type { Clock } from '../../../runtime/clock.ts';
+import type { ApiKey } from '../../../schemas/api-key.ts';
 import type { Plan } from '../../../schemas/policy-io.ts';
+import type {
+  ApiKeyChange,
+  ApiKeyChanged,
+  ApiKeyPageRequest,
+  ApiKeyPublication,
+  ApiKeys,
+  AuditEntry,
+} from '../api-keys.ts';
 import type { BudgetGrant, BudgetGrants } from '../budget-grant.ts';
 import type {
   CounterSettings,
@@ -15,6 +24,7 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import { partitionKeys } from '../keys.ts';
+import { ApiKeyPartitions } from './api-key-partitions.ts';
 import type { Connection } from './connection.ts';
 import { Partition } from './partition.ts';
 import type { Scripts } from './scripts.ts';
@@ -25,11 +35,13 @@ const PARTITION = 0;
 /** The counters in one Redis, or in Upstash. */
 export class RedisStore implements CounterStore {
   readonly #partition: Partition;
+  readonly #apiKeys: ApiKeyPartitions;
 
   constructor(connection: Connection, scripts: Scripts, clock: Clock, settings: CounterSettings) {
     const { maxRecords } = settings;
     const keys = partitionKeys(PARTITION);
     this.#partition = new Partition({ connection, scripts, keys, clock, settings, maxRecords: () => maxRecords });
+    this.#apiKeys = new ApiKeyPartitions([this.#partition.apiKeys], () => PARTITION);
   }
 
   partitionOf(): number {
@@ -80,6 +92,38 @@ export class RedisStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#partition.budgetGrants.live(version);
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    return this.#partition.audit(entry);
+  }
+
+  apiKey(id: string): Promise<ApiKey | undefined> {
+    return this.#apiKeys.apiKey(id);
+  }
+
+  changeApiKeys(change: ApiKeyChange): Promise<ApiKeyChanged> {
+    return this.#apiKeys.changeApiKeys(change);
+  }
+
+  apiKeys(page: ApiKeyPageRequest): Promise<ApiKeys> {
+    return this.#apiKeys.apiKeys(page);
+  }
+
+  noteApiKeysUsed(uses: ReadonlyMap<string, number>): Promise<void> {
+    return this.#apiKeys.noteApiKeysUsed(uses);
+  }
+
+  apiKeysLastUsed(ids: readonly string[]): Promise<Map<string, number>> {
+    return this.#apiKeys.apiKeysLastUsed(ids);
+  }
+
+  partitionsWithoutApiKeys(): Promise<number[]> {
+    return this.#apiKeys.partitionsWithoutApiKeys();
+  }
+
+  publishApiKeys(publication: ApiKeyPublication): Promise<void> {
+    return this.#apiKeys.publishApiKeys(publication);
   }
 
   ping(): Promise<void> {

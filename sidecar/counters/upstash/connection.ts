@@ -58,6 +58,10 @@ class UpstashConnection implements Connection {
     return this.#within(() => this.#send(['GET', key]) as Promise<string | null>);
   }
 
+  getFields(key: string, fields: string[]): Promise<(string | null)[]> {
+    return this.#within(() => this.#send(['HMGET', key, ...fields]) as Promise<(string | null)[]>);
+  }
+
   ping(): Promise<void> {
     return this.#within(async () => {
       await this.#send(WOULD_WRITE);

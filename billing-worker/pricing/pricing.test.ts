@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { tenantsSchema } from '../schemas/config/tenants.ts';
+import { tenantsSchema } from '../../schemas/config/tenants.ts';
 import { formatUsd, pricePerToken } from './pricing.ts';
 
 test('a tenant has its own price or the default, whatever it is called', () => {

@@ -1,4 +1,4 @@
-import type { TenantsConfig } from '../schemas/config/tenants.ts';
+import type { TenantsConfig } from '../../schemas/config/tenants.ts';
 
 /**
  * USD per bucket token, as the decimal string of the configuration: the tenant's own, else the default. It is
