@@ -123,6 +123,16 @@ export function forwardAuthSuite(kind: GatewayKind): void {
       expect(asked()[0]?.headers).not.toHaveProperty('x-api-key');
     });
 
+    test('tells the sidecar where it comes from, whatever the client says: who guesses waits', async () => {
+      const guess = (nth: number) =>
+        fetch(url, { headers: { ...key(`ak_${nth}`), 'X-Forwarded-For': `198.51.100.${nth}` } });
+      const statuses = [];
+      for (let nth = 0; nth < 31; nth++) statuses.push((await guess(nth)).status);
+      expect(statuses).toEqual([...Array(30).fill(401), 429]);
+      expect(Number((await guess(31)).headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(asked()).toEqual([]);
+    });
+
     test('passes on no team of one who has none, and no key that came as a bearer’s', async () => {
       await fetch(url, { headers: { ...CLAIMS, Authorization: 'Bearer ak_bob_123' } });
       expect(asked()).toMatchObject([{ headers: { 'x-tenant-id': 'gl%C3%B6bex%20&%20co', 'x-user-id': 'bob' } }]);
