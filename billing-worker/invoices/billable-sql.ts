@@ -34,7 +34,7 @@ with plan_spans as materialized (
     coalesce(input_tokens, 0) as input, coalesce(output_tokens, 0) as output, coalesce(cache_read_tokens, 0) as cache_read,
     coalesce(cache_write_tokens, 0) as cache_write, coalesce(reasoning_tokens, 0) as reasoning,
     coalesce(input_tokens, 0) <> 0 or coalesce(output_tokens, 0) <> 0 or coalesce(cache_read_tokens, 0) <> 0
-      or coalesce(cache_write_tokens, 0) <> 0 as has_llm
+      or coalesce(cache_write_tokens, 0) <> 0 or coalesce(reasoning_tokens, 0) <> 0 as has_llm
   from found e
   where type <> 'denied'
     and not exists (select from billed_events b where b.event_id = e.id and b.decided_at = e.decided_at)

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres';
 import type { TokenCounts } from '../../schemas/config/token-charges.ts';
+import { billingCycleOf } from '../cycles.ts';
 import { type InvoiceLine, invoiceLines, type SpanUsage } from '../pricing/invoice-lines.ts';
 import { BILLED_BEFORE_SQL, HELD_SQL, SUMS_SQL } from './billable-sql.ts';
 import { type Billed, instant, type Scope, scopeOf, type Terms } from './scope.ts';
@@ -43,7 +44,12 @@ export async function draftOf(billed: Billed, terms: Terms, sql: Sql): Promise<D
   const held = await sql.unsafe(HELD_SQL, scope.parameters, { prepare: true });
   const usage = usageOf(rows as unknown as SumRow[], scope, before);
   const spans = scope.spans.filter(({ cycle }) => cycle.start === billed.cycle.start).map(({ span }) => span);
-  const { currency, lines, total } = invoiceLines({ cycle: billed.cycle, spans, usage });
+  const { currency, lines, total } = invoiceLines({
+    cycle: billed.cycle,
+    spans,
+    usage,
+    timezone: billingCycleOf(terms.tenants, billed.tenantId).timezone,
+  });
   return {
     scope,
     currency,

@@ -38,7 +38,9 @@ export const modelsSchema = z
   })
   .superRefine(({ models }, context) => {
     const report = ({ message, path }: Problem) => context.addIssue({ code: 'custom', path, message });
-    [...unorderedPrices(models), ...badWildcards(models), ...claimedTwice(models)].forEach(report);
+    [...halfPrices(models), ...unorderedPrices(models), ...badWildcards(models), ...claimedTwice(models)].forEach(
+      report,
+    );
   });
 
 export type ModelsConfig = z.infer<typeof modelsSchema>;
@@ -53,6 +55,15 @@ interface Problem {
 
 /** Whether it stands for all names that begin so. */
 export const isWildcard = (name: string): boolean => name.endsWith('*');
+
+/** A price that was forgotten must not bill tokens at nothing. */
+function halfPrices(models: Models): Problem[] {
+  return Object.entries(models).flatMap(([id, { input, output }]) => {
+    if ((input === undefined) === (output === undefined)) return [];
+    const missing = input === undefined ? 'input' : 'output';
+    return [{ path: ['models', id], message: `${missing} is missing; write ${missing}: "0" if it costs nothing` }];
+  });
+}
 
 function unorderedPrices(models: Models): Problem[] {
   return Object.entries(models).flatMap(([id, { prices = [] }]) =>

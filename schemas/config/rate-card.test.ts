@@ -11,11 +11,11 @@ const flat = (input: string, output = input) => ({ input, output, cache_read: in
 
 describe('a name stands for', () => {
   const card = cardOf({
-    'lab/large': { input: '3', aliases: ['large', 'lab/small'] },
-    'lab/small': { input: '1' },
-    'lab/*': { input: '2', aliases: ['all-*'] },
-    'lab/small-*': { input: '4', aliases: ['all-small-*', 'old-small'] },
-    'lab/!*': { input: '5' },
+    'lab/large': { input: '3', output: '3', aliases: ['large', 'lab/small'] },
+    'lab/small': { input: '1', output: '1' },
+    'lab/*': { input: '2', output: '2', aliases: ['all-*'] },
+    'lab/small-*': { input: '4', output: '4', aliases: ['all-small-*', 'old-small'] },
+    'lab/!*': { input: '5', output: '5' },
   });
 
   test.each([
@@ -41,7 +41,7 @@ describe('a name stands for', () => {
   });
 
   test('and one wildcard may stand for all others', () => {
-    expect(cardOf({ '*': { input: '1' }, 'lab/a': {} }).resolve('anything')).toBe('*');
+    expect(cardOf({ '*': { input: '1', output: '1' }, 'lab/a': {} }).resolve('anything')).toBe('*');
   });
 });
 
@@ -90,7 +90,7 @@ describe('a price', () => {
     const card = cardOf({
       a: { weight: 3, cache_read: '1' },
       zero: { input: '0', output: '0' },
-      embed: { input: '1' },
+      embed: { input: '1', output: '0' },
     });
     expect(card.at('a', NOW)).toBeUndefined();
     expect(card.resolve('a')).toBe('a');

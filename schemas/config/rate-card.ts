@@ -78,15 +78,13 @@ function spansOf(model: Model): PriceSpan[] {
 
 type Given = Pick<Model, 'input' | 'output' | 'cache_read' | 'cache_write' | 'reasoning'>;
 
-/** Of a model with one of the two prices the other kind of token is free: an embedding has no output. */
 function priceOf({ cache_read, cache_write, input, output, reasoning }: Given): Price | undefined {
-  if (input === undefined && output === undefined) return undefined;
-  const ofPrompt = input ?? '0';
+  if (input === undefined || output === undefined) return undefined;
   return {
-    input: ofPrompt,
-    output: output ?? '0',
-    cache_read: cache_read ?? ofPrompt,
-    cache_write: cache_write ?? ofPrompt,
+    input,
+    output,
+    cache_read: cache_read ?? input,
+    cache_write: cache_write ?? input,
     ...(reasoning !== undefined && { reasoning }),
   };
 }

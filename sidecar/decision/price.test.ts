@@ -8,7 +8,7 @@ const card = modelsSchema.parse({
   models: {
     'lab/large': { input: '3.00', output: '15.00', aliases: ['large'] },
     'lab/small': { input: '0.035', output: '0.14' },
-    'lab/odd': { input: '0.000000000001' },
+    'lab/odd': { input: '0.000000000001', output: '0' },
     'lab/free': {},
     'lab/cached': { input: '3', output: '15', cache_read: '0.3', cache_write: '3.75', reasoning: '20' },
     'lab/wild-*': { input: '1', output: '2' },

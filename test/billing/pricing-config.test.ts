@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { loadConfig } from '../../runtime/config/files.ts';
 import { readYamlFile } from '../../runtime/config/yaml-file.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
 import { modelsSchema } from '../../schemas/config/models.ts';
+import { RateCard } from '../../schemas/config/rate-card.ts';
 import { tenantsSchema } from '../../schemas/config/tenants.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pricing-config-'));
@@ -51,6 +52,11 @@ describe('models.yaml is refused, with line and column, where', () => {
       'there is no such day',
       'models:\n  a: { prices: [{ effective_from: 2026-02-30, input: "1", output: "1" }] }\n',
       '2:19: models.a.prices.0.effective_from: must be a date or an instant, such as "2026-11-01" or "2026-11-01T00:00:00Z" (it is "2026-02-30")',
+    ],
+    [
+      'half a price is given',
+      'models:\n  a: { input: "1" }\n',
+      '2:3: models.a: output is missing; write output: "0" if it costs nothing',
     ],
     [
       'half a price is given from a date on',
@@ -165,8 +171,27 @@ test('quarters and years begin in a month of theirs', () => {
   expect(() => cycle('period: month, anchor_month: 1')).toThrow('unknown key');
 });
 
-test('the printed files work as they are, and their comments show plans and prices that work', () => {
-  const { models, tenants } = loadConfig(join(packageRoot, 'config'));
-  expect(tenants.plans).toBeUndefined();
-  expect(Object.keys(models.models)).toHaveLength(5);
+describe('of the shipped files', () => {
+  /** What they show in comments: without white space behind the #, or with the indentation that it has there. */
+  const shown = (name: string) =>
+    readFileSync(join(packageRoot, 'config', name), 'utf8').replaceAll(/^#((?: {2}){0,3})(?=\S)/gm, '$1');
+
+  test('none has a plan, or a price that changes', () => {
+    const { models, tenants } = loadConfig(join(packageRoot, 'config'));
+    expect(tenants.plans).toBeUndefined();
+    expect(Object.values(models.models).every(({ prices }) => prices === undefined)).toBe(true);
+  });
+
+  test('the plans work that tenants.yaml shows in comments', () => {
+    const { plans = {} } = read(shown('tenants.yaml'), tenantsSchema);
+    expect(Object.keys(plans)).toEqual(['metered', 'pro', 'volume']);
+    expect(plans.volume?.tiers).toHaveLength(3);
+  });
+
+  test('the prices work that models.yaml shows in comments', () => {
+    const card = new RateCard(read(shown('models.yaml'), modelsSchema));
+    expect(card.spans('lab/model').map(({ price }) => price?.input)).toEqual(['3.00', '2.50', '2.00']);
+    expect(card.resolve('lab/other')).toBe('lab/*');
+    expect(card.resolve('bedrock/nova-lite')).toBe('bedrock/nova-lite');
+  });
 });
