@@ -2,6 +2,7 @@ import { createClient, type RedisClientType } from 'redis';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../helpers/eventually.ts';
 import { freePort } from '../helpers/free-port.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type Service, startWorker } from '../helpers/services.ts';
@@ -11,7 +12,7 @@ import { atTestEnd } from '../helpers/test-end.ts';
 import { billed, chunks, usageEvent } from './events.ts';
 
 const KEY = 'ocr:{p0}:usage';
-const KILLS = 6;
+const KILLS = fullLength ? 10 : 3;
 
 let server: RedisServer;
 let redis: RedisClientType;
@@ -67,7 +68,7 @@ describe.each(STORES)('a worker on $name that is killed with -9', ({ environment
 
   test('at random moments loses nothing and doubles nothing', { timeout: 180_000 }, async () => {
     const env = await variables(server.url);
-    const total = 30_000;
+    const total = fullLength ? 30_000 : 15_000;
     await add(total);
     let undone = 0;
     for (let kill = 0; kill < KILLS; kill++) {

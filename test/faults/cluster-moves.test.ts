@@ -11,13 +11,14 @@ import { loadScripts } from '../../sidecar/counters/redis/scripts.ts';
 import { limit, plan } from '../conformance/workbench.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { SETTINGS } from '../helpers/counter-settings.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { type RedisCluster, startRedisCluster } from '../helpers/redis-cluster.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
 
 const TIMEOUT_MS = 100;
 const RESERVATION_TTL_MS = 3_000;
 const CALLERS = 16;
-const TURNS = 25;
+const TURNS = fullLength ? 25 : 12;
 
 const tenants = Array.from({ length: 14 }, (_, index) => `tenant-${index}`);
 /** A provider that is short, so that takes are refused and given back; tenants of which some are short themselves. */

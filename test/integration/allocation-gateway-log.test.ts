@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { BRING_TIMEOUT_MS, bringNginx } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { fakeOpenClaw } from '../helpers/fake-openclaw.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { startProcess } from '../helpers/process.ts';
 import { startRedis } from '../helpers/redis-server.ts';
@@ -16,7 +17,7 @@ import { get, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 
-const LINES = 10_000;
+const LINES = fullLength ? 10_000 : 2_500;
 const CALLERS = 32;
 const INVOICE = '2400';
 const METHODS = ['requests', 'bytes', 'tokens', 'llm_tokens', 'cost'];

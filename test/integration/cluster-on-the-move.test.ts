@@ -15,7 +15,7 @@ import { type Service, startSidecar, startWorker } from '../helpers/services.ts'
 import { ask, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
-const CAPACITY = fullLength ? 40 : 15;
+const CAPACITY = fullLength ? 40 : 9;
 const TENANTS = 40;
 const CALLERS = 32;
 /** Three times what there is, so that whatever fails on the way, every tenant uses up all it has. */

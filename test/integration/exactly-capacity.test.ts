@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { CLUSTER_PARTITIONS, usageStreamKey } from '../../schemas/usage-stream.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { ask as askNode, startRedisCluster } from '../helpers/redis-cluster.ts';
 import { startRedis } from '../helpers/redis-server.ts';
@@ -13,10 +14,10 @@ import { ask, get, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { startUpstash } from '../helpers/upstash-server.ts';
 
-const CAPACITY = 1_000;
+const CAPACITY = fullLength ? 1_000 : 500;
 const SIDECARS = 4;
 const CALLERS = 256;
-const REQUESTS = 3_000;
+const REQUESTS = 3 * CAPACITY;
 
 interface Store {
   environment: Record<string, string>;

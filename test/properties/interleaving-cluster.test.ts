@@ -1,4 +1,5 @@
 import { ClusterStores } from '../conformance/stores/cluster.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { describeInterleaving } from './interleaving.suite.ts';
 
 describeInterleaving(
@@ -7,5 +8,5 @@ describeInterleaving(
     const stores = await ClusterStores.start();
     return (caller) => stores.openWithClock(caller);
   },
-  'oldest of each partition',
+  { expires: 'oldest of each partition', seeds: fullLength ? 20 : 6 },
 );
