@@ -17,9 +17,9 @@ test('whatever is added and deleted, those whose time is over come in the order 
         [...open.due(now)];
       }
       const due = expected.filter(({ until }) => until <= now).toSorted((a, b) => a.until - b.until);
-      expect([...new Set(open.due(now))]).toEqual(due.map(({ id }) => id));
+      expect([...open.due(now)]).toEqual(due.map(({ id }) => id));
       expect(open.size).toBe(expected.length);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 5_000 },
   );
 });
