@@ -7,14 +7,18 @@ import { isAway } from './database/errors.ts';
 import { allocationRoutes } from './routes/allocation.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { type CyclesDeps, cycleRoutes } from './routes/cycles.ts';
+import { type DeadLettersDeps, deadLetterRoutes } from './routes/dead-letters.ts';
 import { eventRoutes } from './routes/events.ts';
+import { exportRoutes } from './routes/export.ts';
+import { deliveryRoutes } from './routes/export-deliveries.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
 import { invoiceRoutes } from './routes/invoices.ts';
+import { type StripeWebhookDeps, stripeWebhookRoutes } from './routes/stripe-webhook.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { usageLogRoutes } from './routes/usage-log.ts';
 import type { UsageReportDeps } from './routes/usage-report.ts';
 
-export interface AppDeps extends HealthDeps, UsageReportDeps, CyclesDeps {
+export interface AppDeps extends HealthDeps, UsageReportDeps, CyclesDeps, StripeWebhookDeps, DeadLettersDeps {
   /** Undefined: the API is closed, and says how to open it. */
   adminToken: string | undefined;
   log: Log;
@@ -33,13 +37,17 @@ export function createApp(deps: AppDeps): Hono {
   });
   app.notFound((c) => c.json(wireError('resource_not_found', 'no such route'), 404));
   app.route('/', healthRoutes(deps));
+  app.route('/', stripeWebhookRoutes(deps));
   for (const path of ['/v1/*', '/api/admin/*']) app.use(path, requireAdminToken(deps.adminToken));
   app.route('/', eventRoutes(deps));
   app.route('/', usageRoutes(deps));
   app.route('/', allocationRoutes(deps));
   app.route('/', usageLogRoutes(deps));
   app.route('/', auditRoutes(deps));
+  app.route('/', deadLetterRoutes(deps));
   app.route('/', cycleRoutes(deps));
+  app.route('/', exportRoutes(deps));
+  app.route('/', deliveryRoutes(deps));
   app.route('/', invoiceRoutes(deps));
   return app;
 }

@@ -5,7 +5,9 @@ import { listen } from '../runtime/listen.ts';
 import type { Process } from '../runtime/main.ts';
 import { CLUSTER_PARTITIONS, type UsageStream } from '../schemas/usage-stream.ts';
 import { openDatabase } from './database/open.ts';
+import { openTargets } from './exports/open.ts';
 import { KeyPublisher, type KeyPublisherDeps } from './keys/publish.ts';
+import { PartitionKeeper } from './partitions/keeper.ts';
 import { createBillingWorker } from './worker.ts';
 
 export interface ServeDeps {
@@ -25,11 +27,14 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR, log });
   closers.add('database', () => database.close());
 
+  const tenants = () => config.current().tenants;
+  const targets = openTargets({ environment, tenants, sql: database.sql, clock: systemClock });
   const worker = createBillingWorker({
     sql: database.sql,
     stream,
     config: config.current,
     invoicing: { issuer: INVOICE_ISSUER, graceMs: CYCLE_GRACE_S * 1_000 },
+    exports: { targets, stripeWebhookSecret: environment.STRIPE_WEBHOOK_SECRET },
     adminToken,
     registry,
     clock: systemClock,
@@ -37,6 +42,10 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
   });
   worker.start();
   closers.add('billing worker', () => worker.stop());
+  const keepMonths = environment.LEDGER_RETENTION_MONTHS;
+  const keeper = new PartitionKeeper({ sql: database.sql, keepMonths, clock: systemClock, log });
+  keeper.start();
+  closers.add("keeping of the ledger's partitions", () => keeper.stop());
   const partitions = REDIS_CLUSTER_URLS ? CLUSTER_PARTITIONS : 1;
   const publisher = new KeyPublisher({ sql: database.sql, store, partitions, clock: systemClock, log });
   publisher.start();

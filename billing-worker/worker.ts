@@ -7,6 +7,9 @@ import type { UsageStream } from '../schemas/usage-stream.ts';
 import { createApp } from './app.ts';
 import { BudgetFeed } from './budget-feed.ts';
 import { Consumer } from './consume.ts';
+import { openDispatchers } from './exports/open.ts';
+import type { Target } from './exports/target.ts';
+import { HeldWatch } from './held/watch.ts';
 import type { Terms } from './invoices/scope.ts';
 import { Calendar } from './ledger/calendar.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -20,6 +23,8 @@ export interface BillingWorkerDeps {
   /** By what usage is put into cycles and priced, as it is now. */
   config: () => Terms;
   invoicing: { issuer: string; graceMs: number };
+  /** Where finalised invoices are sent; nowhere by default. */
+  exports?: { targets: readonly Target[]; stripeWebhookSecret: string | undefined };
   adminToken: string | undefined;
   registry: Registry;
   clock: Clock;
@@ -62,10 +67,26 @@ export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
     clock,
     log,
   });
+  const dispatchers = openDispatchers(deps.exports?.targets ?? [], deps);
+  const held = new HeldWatch({ sql, terms: config, registry, clock, log });
+  const running = [consumer, held, ...dispatchers];
   return {
-    app: createApp({ ...deps, ...invoicing, tenants: () => config().tenants, terms: config, calendar, feed }),
-    start: () => consumer.start(),
-    stop: () => consumer.stop(),
+    app: createApp({
+      ...deps,
+      ...invoicing,
+      ...deps.exports,
+      tenants: () => config().tenants,
+      terms: config,
+      calendar,
+      feed,
+      ledger,
+    }),
+    start: () => {
+      for (const each of running) each.start();
+    },
+    stop: async () => {
+      await Promise.all(running.map((each) => each.stop()));
+    },
     endFeeds: () => feed.close(),
   };
 }

@@ -15,6 +15,12 @@ export const AUDIT_ACTIONS = [
   'policy.activated',
   'policy.refused',
   'usage_log.imported',
+  'invoice.finalised',
+  'invoice.credited',
+  'invoice.repriced',
+  'invoice.paid',
+  'invoice.void',
+  'billing.repaired',
 ] as const;
 
 /**

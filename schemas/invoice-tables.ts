@@ -147,3 +147,38 @@ export const invoiceNumbers = pgTable('invoice_numbers', {
   issuer: text().primaryKey(),
   last: bigint({ mode: 'number' }).notNull(),
 });
+
+/**
+ * What an invoice was billed too little, or given back beyond what is left of it, by a price that was put right since: a line of
+ * the tenant's next invoice. Never changed.
+ */
+export const invoiceAdjustments = pgTable(
+  'invoice_adjustments',
+  {
+    /** UUIDv7. */
+    id: text().primaryKey(),
+    /** The invoice that was priced again. */
+    invoice_id: text().notNull(),
+    /** From 1 on, within the invoice. */
+    step: integer().notNull(),
+    tenant_id: text().notNull(),
+    /** Rounded to the currency's minor unit; negative where it is given back. */
+    amount: exact().notNull(),
+    currency: text().notNull(),
+    /** What each of its lines was billed, and comes to now. */
+    lines: jsonb().$type<object[]>().notNull(),
+    created_at: instant().notNull(),
+    by: text().notNull(),
+  },
+  (table) => [unique('invoice_adjustments_step').on(table.invoice_id, table.step), index().on(table.tenant_id)],
+);
+
+/** Which invoice an adjustment is a line of: one at most. Never changed. */
+export const billedAdjustments = pgTable(
+  'billed_adjustments',
+  {
+    adjustment_id: text().primaryKey(),
+    invoice_id: text().notNull(),
+  },
+  (table) => [index().on(table.invoice_id)],
+);

@@ -18,6 +18,7 @@ import type { ApiKey } from './api-key.ts';
 import type { AuditAction } from './audit-event.ts';
 import type { UsageEvent, UsageEventType } from './usage-event.ts';
 
+export * from './delivery-tables.ts';
 export * from './invoice-tables.ts';
 
 const instant = () => timestamp({ withTimezone: true, mode: 'date' });
@@ -152,6 +153,13 @@ export const usageRollups = pgTable(
     index().on(table.cycle_end),
   ],
 );
+
+/** Months of the ledger that retention has dropped: of these, and of no other, the rollups are more than the ledger's sum. */
+export const droppedMonths = pgTable('usage_months_dropped', {
+  /** `2026-01`, of UTC; as often as it was dropped, for late usage makes it anew. */
+  month: text().notNull(),
+  dropped_at: instant().notNull().defaultNow(),
+});
 
 /** Stream entries that could not become a ledger row, whole, so that they can be replayed. */
 export const deadLetters = pgTable(

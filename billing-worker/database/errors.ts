@@ -38,5 +38,7 @@ function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Somebody else was faster: what was read before is no longer so. */
-export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(sqlState(error) ?? '');
+/** Somebody else was faster: what was read before is no longer so. `message`: in what, as a statement's own check says it. */
+export const isConflict = (error: unknown, message?: string): boolean =>
+  ['40001', '40P01', '23505'].includes(sqlState(error) ?? '') &&
+  (message === undefined || answerOf(error)?.message === message);

@@ -3,7 +3,8 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Cycle } from '../cycles.ts';
 import { isConflict } from '../database/errors.ts';
-import { FINALISE_SQL, ms } from './billable-sql.ts';
+import type { Actor } from './audit-sql.ts';
+import { FINALISE_SQL, ms, NUMBER_TAKEN } from './billable-sql.ts';
 import { documentOf, type Heading, type InvoiceDocument, invoiceRow, lineRow } from './document.ts';
 import { type Draft, draftOf, type Held } from './draft.ts';
 import { instant, type Terms } from './scope.ts';
@@ -32,12 +33,19 @@ const LATEST_COMMIT_MS = 24 * 60 * 60 * 1000;
 
 /** So often a close is tried anew after usage came in between, or another worker was faster. */
 const TRIES = 20;
+const NUMBER_TRIES = 200;
 
 /**
  * Makes the invoice of a tenant's cycle, once, whoever does so how often: of two at once one is second, and finds it made. A
- * process that dies has made it or has not.
+ * process that dies has made it or has not. `sourceIp`: from where it was asked for.
  */
-export async function closeCycle(tenantId: string, cycle: Cycle, by: string, deps: InvoicingDeps): Promise<Closed> {
+export async function closeCycle(
+  tenantId: string,
+  cycle: Cycle,
+  by: string,
+  deps: InvoicingDeps,
+  sourceIp?: string | undefined,
+): Promise<Closed> {
   for (let tries = 1; ; tries++) {
     const before = await invoiceOf(tenantId, cycle, deps.sql);
     if (before) return { tenantId, cycle, invoice: before, already: true, held: [] };
@@ -50,7 +58,7 @@ export async function closeCycle(tenantId: string, cycle: Cycle, by: string, dep
       return { tenantId, cycle, invoice: since, already: since !== undefined, held };
     }
     try {
-      const invoice = await finalise(tenantId, cycle, { draft, by }, deps);
+      const invoice = await finalise(tenantId, cycle, { draft, by, sourceIp }, deps);
       return { tenantId, cycle, invoice, already: false, held };
     } catch (error) {
       if (!isConflict(error) || tries === TRIES) throw error;
@@ -67,27 +75,36 @@ export async function previewCycle(tenantId: string, cycle: Cycle, deps: Pick<In
 async function finalise(
   tenantId: string,
   cycle: Cycle,
-  { by, draft }: { draft: Draft; by: string },
+  { by, draft, sourceIp }: Actor & { draft: Draft },
   { clock, issuer, sql }: InvoicingDeps,
 ): Promise<InvoiceDocument> {
   const finalisedAt = clock.now();
   const id = uuidv7({ msecs: finalisedAt });
-  const number = await nextNumber(issuer, sql);
-  const heading: Heading = { id, kind: 'invoice', issuer, number, tenantId, cycle, finalisedAt };
-  const document = documentOf(heading, draft);
-  const lines = draft.lines.map((line, index) => lineRow(id, line, index));
-  const parameters = [
-    ...draft.scope.parameters,
-    JSON.stringify(invoiceRow(heading, draft, document)),
-    JSON.stringify(lines),
-    String(draft.events),
-    draft.digest,
-    issuer,
-    String(number),
-    by,
-  ];
-  await sql.unsafe(FINALISE_SQL, parameters, { prepare: true });
-  return document;
+  const lines = JSON.stringify(draft.lines.map((line, index) => lineRow(id, line, index)));
+  for (let tries = 1; ; tries++) {
+    const number = await nextNumber(issuer, sql);
+    const heading: Heading = { id, kind: 'invoice', issuer, number, tenantId, cycle, finalisedAt };
+    const document = documentOf(heading, draft);
+    const parameters = [
+      ...draft.scope.parameters,
+      JSON.stringify(invoiceRow(heading, draft, document)),
+      lines,
+      String(draft.events),
+      draft.digest,
+      issuer,
+      String(number),
+      by,
+      sourceIp ?? null,
+      JSON.stringify(draft.adjustments),
+    ];
+    try {
+      await sql.unsafe(FINALISE_SQL, parameters, { prepare: true });
+      return document;
+    } catch (error) {
+      // All that was computed still holds: others who close at the same time have only taken the number.
+      if (!isConflict(error, NUMBER_TAKEN) || tries === NUMBER_TRIES) throw error;
+    }
+  }
 }
 
 export async function nextNumber(issuer: string, sql: Sql): Promise<number> {
@@ -102,10 +119,14 @@ async function invoiceOf(tenantId: string, { start }: Cycle, sql: Sql): Promise<
   return row && JSON.parse(row.document);
 }
 
-/** What was recorded before is on an invoice, or held, if its cycle has one. */
-async function lastClose(tenantId: string, sql: Sql): Promise<number> {
+/**
+ * What was recorded before is on an invoice, or held, if its cycle has one. The invoice of the latest cycle counts, and not the
+ * latest invoice: closing an older cycle after it leaves what is late of the newer one.
+ */
+export async function lastClose(tenantId: string, sql: Sql): Promise<number> {
   const [row] = await sql.unsafe(
-    `select ${ms('max(finalised_at)')} as since from invoices where kind = 'invoice' and tenant_id = $1`,
+    `select ${ms('finalised_at')} as since from invoices
+     where kind = 'invoice' and tenant_id = $1 order by cycle_start desc limit 1`,
     [tenantId],
     { prepare: true },
   );

@@ -1,9 +1,12 @@
 import type { Sql } from 'postgres';
+import { minorDigits } from '../../schemas/config/currency.ts';
 import type { TokenCounts } from '../../schemas/config/token-charges.ts';
-import { billingCycleOf } from '../cycles.ts';
+import { billingCycleOf, type Cycle } from '../cycles.ts';
+import { exact, fixed } from '../pricing/exact.ts';
 import { type InvoiceLine, invoiceLines, type SpanUsage } from '../pricing/invoice-lines.ts';
-import { BILLED_BEFORE_SQL, HELD_SQL, SUMS_SQL } from './billable-sql.ts';
-import { type Billed, instant, type Scope, scopeOf, type Terms } from './scope.ts';
+import { pendingAdjustments } from './adjustments.ts';
+import { BILLED_BEFORE_SQL, BILLED_HELD_SQL, BILLED_SUMS_SQL, HELD_SQL, SUMS_SQL } from './billable-sql.ts';
+import { type Billed, type BilledOn, billedScopeOf, instant, type Scope, scopeOf, type Terms } from './scope.ts';
 
 /** Usage that waits for a price. */
 export interface Held {
@@ -24,12 +27,14 @@ export interface Draft {
   events: number;
   digest: string;
   held: Held[];
+  /** The ids of corrections of earlier invoices that are lines of it. */
+  adjustments: string[];
 }
 
 /** With what finds its events: the names that they give the model, and the span of the price. */
 export interface DraftLine extends Omit<InvoiceLine, 'kind' | 'unit'> {
-  kind: InvoiceLine['kind'] | 'credit';
-  unit: InvoiceLine['unit'] | 'invoices';
+  kind: InvoiceLine['kind'] | 'credit' | 'reprice';
+  unit: InvoiceLine['unit'] | 'invoices' | 'lines';
   span_start: number;
   span_end: number;
   model_names: string[] | null;
@@ -39,30 +44,61 @@ export interface DraftLine extends Omit<InvoiceLine, 'kind' | 'unit'> {
 /** Computes what is billable now. Writes nothing. */
 export async function draftOf(billed: Billed, terms: Terms, sql: Sql): Promise<Draft> {
   const scope = await scopeOf(billed, terms, sql);
-  const rows = await sql.unsafe(SUMS_SQL, scope.parameters, { prepare: true });
-  const before = await billedBefore(billed, scope, sql);
-  const held = await sql.unsafe(HELD_SQL, scope.parameters, { prepare: true });
-  const usage = usageOf(rows as unknown as SumRow[], scope, before);
-  const spans = scope.spans.filter(({ cycle }) => cycle.start === billed.cycle.start).map(({ span }) => span);
-  const { currency, lines, total } = invoiceLines({
-    cycle: billed.cycle,
-    spans,
-    usage,
-    timezone: billingCycleOf(terms.tenants, billed.tenantId).timezone,
-  });
+  const usage = await computed({ ...billed, scope, sums: SUMS_SQL, held: HELD_SQL, before: null }, terms, sql);
+  const pending = await pendingAdjustments(billed.tenantId, usage.currency, sql);
+  const lines = [...usage.lines, ...pending.map(({ line }) => line)];
+  const total = lines.reduce((sum, { amount }) => sum + exact(amount), 0n);
+  return {
+    ...usage,
+    lines,
+    total: fixed(total, minorDigits(usage.currency)),
+    adjustments: pending.map(({ id }) => id),
+  };
+}
+
+/** What the events that an invoice has billed come to now. Writes nothing. */
+export async function draftAgain(billed: BilledOn, terms: Terms, sql: Sql): Promise<Draft> {
+  const scope = await billedScopeOf(billed, terms, sql);
+  const statements = { sums: BILLED_SUMS_SQL, held: BILLED_HELD_SQL, before: billed.invoiceId };
+  return { ...(await computed({ ...billed, scope, ...statements }, terms, sql)), adjustments: [] };
+}
+
+interface Computed {
+  tenantId: string;
+  cycle: Cycle;
+  scope: Scope;
+  /** The statements that sum up what is billable, and what is held. */
+  sums: string;
+  held: string;
+  /** Only what was billed before this invoice counts as such; null: before now. */
+  before: string | null;
+}
+
+async function computed(
+  { before, cycle, held, scope, sums, tenantId }: Computed,
+  { tenants }: Terms,
+  sql: Sql,
+): Promise<Omit<Draft, 'adjustments'>> {
+  const rows = (await sql.unsafe(sums, scope.parameters, { prepare: true })) as unknown as SumRow[];
+  const billed = await billedBefore({ tenantId, cycle, before }, scope, sql);
+  const waiting = await sql.unsafe(held, scope.parameters, { prepare: true });
+  const usage = usageOf(rows, scope, billed);
+  const spans = scope.spans.filter((one) => one.cycle.start === cycle.start).map(({ span }) => span);
+  const { timezone } = billingCycleOf(tenants, tenantId);
+  const { currency, lines, total } = invoiceLines({ cycle, spans, usage, timezone });
   return {
     scope,
     currency,
-    lines: lines.map((line) => withSources(line, scope, rows as unknown as SumRow[])),
+    lines: lines.map((line) => withSources(line, scope, rows)),
     total,
     events: rows.reduce((sum, { events }) => sum + events, 0),
     digest: String(rows.reduce((sum, { digest }) => sum + BigInt(digest), 0n)),
-    held: held.map((row) => ({
-      model: row.model,
-      events: row.events,
-      tokens: row.tokens,
-      first: instant(row.first),
-      last: instant(row.last),
+    held: waiting.map(({ events, first, last, model, tokens }) => ({
+      model,
+      events,
+      tokens,
+      first: instant(first),
+      last: instant(last),
     })),
   };
 }
@@ -82,7 +118,11 @@ interface SumRow extends Record<keyof TokenCounts, string> {
   names: string[];
 }
 
-async function billedBefore({ cycle, tenantId }: Billed, { spans }: Scope, sql: Sql): Promise<Map<string, bigint>> {
+async function billedBefore(
+  { before, cycle, tenantId }: Pick<Computed, 'before' | 'cycle' | 'tenantId'>,
+  { spans }: Scope,
+  sql: Sql,
+): Promise<Map<string, bigint>> {
   const earlier = spans.filter((one) => one.cycle.start !== cycle.start);
   if (earlier.length === 0) return new Map();
   const asked = earlier.map(({ cycle: { start }, span: { from, index, to } }) => ({
@@ -91,7 +131,7 @@ async function billedBefore({ cycle, tenantId }: Billed, { spans }: Scope, sql: 
     from: new Date(from),
     to: new Date(to),
   }));
-  const rows = await sql.unsafe(BILLED_BEFORE_SQL, [tenantId, JSON.stringify(asked)], { prepare: true });
+  const rows = await sql.unsafe(BILLED_BEFORE_SQL, [tenantId, JSON.stringify(asked), before], { prepare: true });
   return new Map(rows.map(({ cycle_start, span, tokens }) => [`${cycle_start} ${span}`, BigInt(tokens)]));
 }
 

@@ -4,7 +4,7 @@ import { invoiceNumber } from './document.ts';
 import { instant } from './scope.ts';
 import type { InvoiceState } from './states.ts';
 
-export interface InvoiceSummary {
+interface InvoiceSummary {
   id: string;
   number: string;
   kind: 'invoice' | 'credit_note';
@@ -111,7 +111,7 @@ export async function lineEvents({ after, invoiceId, limit, line }: LineEventsQu
        e.requests, e.tokens::text as tokens, e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens,
        e.reasoning_tokens, ${ms('e.decided_at')} as decided_at, ${ms('e.at')} as at
      from billed_events b join usage_events e on e.id = b.event_id and e.decided_at = b.decided_at
-     where b.invoice_id = $1 and e.cycle_start = $2::timestamptz
+     where b.invoice_id = $1 and e.tenant_id = (select tenant_id from invoices where id = $1) and e.cycle_start = $2::timestamptz
        and e.decided_at >= greatest($3::timestamptz, coalesce($6::text::timestamptz, '-infinity'))
        and e.decided_at < least($4::timestamptz, coalesce($7::text::timestamptz, 'infinity'))
        and case when $5::text is null then e.tokens <> 0

@@ -4,7 +4,7 @@ import { type PriceSpan, rateCardOf } from '../../schemas/config/rate-card.ts';
 import type { TenantsConfig } from '../../schemas/config/tenants.ts';
 import type { Cycle } from '../cycles.ts';
 import { type PlanSpan, planSpans } from '../pricing/plan.ts';
-import { SCOPE_SQL } from './billable-sql.ts';
+import { BILLED_SCOPE_SQL, SCOPE_SQL } from './billable-sql.ts';
 
 /** By what usage is priced: the configuration as it is now, which says what held when. */
 export interface Terms {
@@ -20,6 +20,13 @@ export interface Billed {
   lateSince: number;
 }
 
+/** What an invoice has billed. */
+export interface BilledOn {
+  tenantId: string;
+  cycle: Cycle;
+  invoiceId: string;
+}
+
 /** All by which the events of a cycle, and late ones of earlier cycles, are told apart and priced. */
 export interface Scope {
   spans: { cycle: Cycle; span: PlanSpan }[];
@@ -32,6 +39,26 @@ export interface Scope {
 export async function scopeOf({ cycle, lateSince, tenantId }: Billed, terms: Terms, sql: Sql): Promise<Scope> {
   const own = [tenantId, instant(cycle.start), instant(cycle.end), instant(lateSince)];
   const found = await sql.unsafe(SCOPE_SQL, own, { prepare: true });
+  return scopeWith({ tenantId, cycle, own, found: found as unknown as FoundRow[] }, terms);
+}
+
+export async function billedScopeOf({ cycle, invoiceId, tenantId }: BilledOn, terms: Terms, sql: Sql): Promise<Scope> {
+  const own = [tenantId, instant(cycle.start), instant(cycle.end), invoiceId];
+  const found = await sql.unsafe(BILLED_SCOPE_SQL, [invoiceId], { prepare: true });
+  return scopeWith({ tenantId, cycle, own, found: found as unknown as FoundRow[] }, terms);
+}
+
+/** Epoch milliseconds, and the model as an event names it. */
+interface FoundRow {
+  cycle_start: number;
+  cycle_end: number;
+  model: string;
+}
+
+function scopeWith(
+  { cycle, found, own, tenantId }: { tenantId: string; cycle: Cycle; own: string[]; found: FoundRow[] },
+  terms: Terms,
+): Scope {
   const cycles = new Map([[cycle.start, cycle]]);
   for (const { cycle_end, cycle_start } of found) {
     cycles.set(cycle_start, { start: cycle_start, end: cycle_end });
@@ -39,7 +66,7 @@ export async function scopeOf({ cycle, lateSince, tenantId }: Billed, terms: Ter
   const spans = [...cycles.values()].flatMap((one) =>
     planSpans(terms.tenants, tenantId, one).map((span) => ({ cycle: one, span })),
   );
-  const prices = [...new Set(found.map(({ model }) => model as string))].flatMap((name) => pricesOf(name, terms));
+  const prices = [...new Set(found.map(({ model }) => model))].flatMap((name) => pricesOf(name, terms));
   return { spans, prices, parameters: [...own, spansParameter(spans), pricesParameter(prices)] };
 }
 
@@ -76,7 +103,7 @@ const pricesParameter = (prices: Scope['prices']) =>
 export const instant = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 /** The spans of a price go on for ever at both ends. */
-const boundary = (milliseconds: number) => {
+export const boundary = (milliseconds: number) => {
   if (milliseconds === Number.MIN_SAFE_INTEGER) return '-infinity';
   return milliseconds === Number.MAX_SAFE_INTEGER ? 'infinity' : instant(milliseconds);
 };

@@ -1,21 +1,42 @@
 import type { BillingCycle } from '../../schemas/config/tenants.ts';
 import { anchorMonthOf, type Cycle, cycleAt, dayAt } from '../cycles.ts';
 
-type Day = ReturnType<typeof dayAt>;
+interface Found {
+  day: ReturnType<typeof dayAt>;
+  cycle: Cycle;
+}
+
+const DAY_MS = 86_400_000;
+/** For each kind of cycle: more than ten years. */
+const MOST_DAYS = 4_000;
 
 /**
- * The day and cycle of an instant, remembering the last day of each kind of cycle: a batch is mostly of one day, and
- * time zone arithmetic takes 50 µs an event, as long as the database takes to insert it.
+ * The day and cycle of an instant, remembering the days of each kind of cycle: time zone arithmetic takes 50 µs an event,
+ * more than the database takes to insert it.
  */
 export class Calendar {
-  readonly #last = new Map<string, { day: Day; cycle: Cycle }>();
+  readonly #kinds = new Map<string, Map<number, Found[]>>();
+  /** Of a configuration, so that its key is made once. */
+  readonly #known = new WeakMap<BillingCycle, Map<number, Found[]>>();
 
-  at(instant: number, config: BillingCycle): { day: Day; cycle: Cycle } {
-    const key = `${config.period} ${anchorMonthOf(config)} ${config.anchor_day} ${config.timezone}`;
-    const last = this.#last.get(key);
-    if (last && last.day.start <= instant && instant < last.day.end) return last;
+  at(instant: number, config: BillingCycle): Found {
+    const days = this.#known.get(config) ?? this.#kindOf(config);
+    // A day of UTC has parts of two or three days of any other zone.
+    const index = Math.floor(instant / DAY_MS);
+    const near = days.get(index);
+    const known = near?.find(({ day }) => day.start <= instant && instant < day.end);
+    if (known) return known;
     const found = { day: dayAt(instant, config.timezone), cycle: cycleAt(instant, config) };
-    this.#last.set(key, found);
+    if (days.size >= MOST_DAYS) days.clear();
+    days.set(index, [...(days.get(index) ?? []), found]);
     return found;
+  }
+
+  #kindOf(config: BillingCycle): Map<number, Found[]> {
+    const key = `${config.period} ${anchorMonthOf(config)} ${config.anchor_day} ${config.timezone}`;
+    const days = this.#kinds.get(key) ?? new Map<number, Found[]>();
+    this.#kinds.set(key, days);
+    this.#known.set(config, days);
+    return days;
   }
 }

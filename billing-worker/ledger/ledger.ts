@@ -1,13 +1,18 @@
-import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Sql } from 'postgres';
 import type { UsageEventType } from '../../schemas/usage-event.ts';
 import type { StreamEntry } from '../../schemas/usage-stream.ts';
 import { isDataError, reasonOf } from '../database/errors.ts';
-import { type KeyRow, keyRow } from '../keys/key-row.ts';
-import { APPEND_SQL } from './append-sql.ts';
-import { type AuditRow, auditRow } from './audit-row.ts';
-import { type LedgerRow, ledgerRow, type Terms } from './ledger-row.ts';
-import { parseEntry } from './parse-entry.ts';
+import { APPEND_SQL, GIVEN_COLUMNS } from './append-sql.ts';
+import { columnArrays } from './column-arrays.ts';
+import type { LedgerRow, Terms } from './ledger-row.ts';
+import { deadLetter, type Pending, type Refused, readEntry, rowsOf } from './pending.ts';
+
+/**
+ * Entries of one statement. Of the 1,000 that the worker takes at once, three quarters are read while the database is busy: 57 µs an
+ * event, 75 with 500 and 80 with all 1,000 in one statement.
+ */
+const STATEMENT_SIZE = 250;
 
 /** What one transaction added; entries that were there before add nothing. */
 export interface Committed {
@@ -15,18 +20,15 @@ export interface Committed {
   deadLetters: number;
 }
 
-/**
- * A stream entry on its way into the database: as a ledger row, as an audit event with the keys that it changed, or as a
- * dead letter with the reason.
- */
-type Pending = { entry: StreamEntry } & ({ row: LedgerRow } | { audit: AuditRow; keys: KeyRow[] } | { reason: string });
-
 export interface LedgerDeps {
   sql: Sql;
   terms: Terms;
   /** `rows`: what was given; some may have been there before. */
   onCommit: (committed: Committed, rows: LedgerRow[]) => void;
 }
+
+/** What is done with an entry that PostgreSQL refuses. */
+type OnRefused = (refused: Refused) => Promise<void> | void;
 
 /**
  * Writes stream entries into the ledger, its rollups and the audit, each once, however often it is delivered. An entry that
@@ -39,59 +41,63 @@ export class Ledger {
     this.#deps = deps;
   }
 
-  /** Resolves when all of it is committed. Throws if the database is away: any part may be committed; call again. */
-  append(entries: StreamEntry[]): Promise<void> {
-    return this.#store(entries.map((entry) => this.#read(entry)));
+  /**
+   * Resolves when all of it is committed. Throws if the database is away: any part may be committed; call again. While the
+   * database is busy with some entries the next ones are read, for either takes about as long.
+   */
+  async append(entries: StreamEntry[]): Promise<void> {
+    let before: Promise<void> = Promise.resolve();
+    for (let i = 0; i < entries.length; i += STATEMENT_SIZE) {
+      const pending = entries.slice(i, i + STATEMENT_SIZE).map((entry) => readEntry(entry, this.#deps.terms));
+      await before;
+      before = this.#store(pending, (refused) => this.#putAside(refused));
+      // Awaited in the next round: until then its failure is not unhandled.
+      before.catch(() => {});
+      // What was handed over is sent before the next entries take the thread.
+      await setImmediate();
+    }
+    await before;
   }
 
-  #read(entry: StreamEntry): Pending {
-    const parsed = parseEntry(entry.event);
-    if (parsed.kind === 'unreadable') return { entry, reason: parsed.reason };
-    if (parsed.kind === 'usage') return { entry, row: ledgerRow(parsed.event, entry.id, this.#deps.terms) };
-    const { event } = parsed;
-    return { entry, audit: auditRow(event, entry.id), keys: (event.api_keys ?? []).map(keyRow) };
+  /** Reads dead letters once more. Resolves with those that still cannot become a row; the others are committed. */
+  async replay(entries: StreamEntry[]): Promise<Refused[]> {
+    const pending = entries.map((entry) => readEntry(entry, this.#deps.terms));
+    const refused = pending.filter((one) => 'reason' in one);
+    const readable = pending.filter((one) => !('reason' in one));
+    await this.#store(readable, (one) => void refused.push(one));
+    return refused;
   }
 
-  /** One entry that PostgreSQL refuses fails the transaction of all: halved until it is alone, it is put aside. */
-  async #store(pending: Pending[]): Promise<void> {
+  /** One entry that PostgreSQL refuses fails the transaction of all: halved until it is alone, it is handed to `onRefused`. */
+  async #store(pending: Pending[], onRefused: OnRefused): Promise<void> {
+    const [only, ...others] = pending;
+    if (!only) return;
     try {
-      const committed = await this.#commit(pending);
-      this.#deps.onCommit(committed, rowsOf(pending));
+      await this.#commit(pending);
     } catch (error) {
       if (!isDataError(error)) throw error;
-      const [only, ...others] = pending;
-      if (!only) return;
-      if (others.length === 0) {
-        if ('reason' in only) throw error;
-        return this.#store([{ entry: only.entry, reason: reasonOf(error) }]);
-      }
+      if (others.length === 0) return onRefused({ entry: only.entry, reason: reasonOf(error) });
       const half = Math.ceil(pending.length / 2);
-      await this.#store(pending.slice(0, half));
-      await this.#store(pending.slice(half));
+      await this.#store(pending.slice(0, half), onRefused);
+      await this.#store(pending.slice(half), onRefused);
     }
   }
 
-  async #commit(pending: Pending[]): Promise<Committed> {
+  #putAside(refused: Refused): Promise<void> {
+    return this.#store([refused], ({ reason }) => {
+      throw new Error(`a dead letter cannot be kept: ${reason}`);
+    });
+  }
+
+  async #commit(pending: Pending[]): Promise<void> {
     const rows = rowsOf(pending);
-    const letters = pending.flatMap((one) => ('reason' in one ? [this.#deadLetter(one)] : []));
+    const letters = pending.flatMap((one) => ('reason' in one ? [deadLetter(one)] : []));
     const audited = pending.flatMap((one) => ('audit' in one ? [one] : []));
     const audit = audited.map((one) => one.audit);
     const keys = audited.flatMap((one) => one.keys);
-    const parameters = [recordset(rows), ...[letters, audit, keys].map((each) => JSON.stringify(each))];
+    const others = [letters, audit, keys].map((each) => JSON.stringify(each));
+    const parameters = [...columnArrays(rows, GIVEN_COLUMNS), ...others];
     const [done] = await this.#deps.sql.unsafe(APPEND_SQL, parameters, { prepare: true });
-    return { events: JSON.parse(done?.events), deadLetters: done?.dead_letters };
-  }
-
-  #deadLetter({ entry, reason }: { entry: StreamEntry; reason: string }) {
-    const raw = entry.event?.replaceAll('\u0000', '\\u0000') ?? null;
-    const digest = createHash('sha256')
-      .update(raw ?? '')
-      .digest('hex');
-    return { stream: entry.stream, stream_id: entry.id, raw, digest, reason };
+    this.#deps.onCommit({ events: JSON.parse(done?.events), deadLetters: done?.dead_letters }, rows);
   }
 }
-
-/** JSON knows no BigInt; PostgreSQL reads a number in quotes as exactly. */
-const recordset = (rows: LedgerRow[]) => JSON.stringify(rows.map((row) => ({ ...row, tokens: String(row.tokens) })));
-
-const rowsOf = (pending: Pending[]): LedgerRow[] => pending.flatMap((one) => ('row' in one ? [one.row] : []));

@@ -23,12 +23,13 @@ export function parseEntry(text: string | undefined): Parsed {
   if (typeof version === 'number' && version > USAGE_EVENT_VERSION) {
     return unreadable(`version ${version} is newer than ${USAGE_EVENT_VERSION}, the newest that this worker reads`);
   }
-  return type === 'audit' ? parseAudit(json) : parseUsage(json);
+  return type === 'audit' ? parseAudit(json) : parseUsage(json, text);
 }
 
-function parseUsage(json: unknown): Parsed {
+function parseUsage(json: unknown, text: string): Parsed {
   const { data: event, error } = usageEventSchema.safeParse(json);
   if (error) return unreadable(z.prettifyError(error));
+  if (LONE_SURROGATE.test(text) && !isWellFormed(event)) return unreadable(ILL_FORMED);
   return withinTime([event.decided_at, event.at])
     ? { kind: 'usage', event }
     : unreadable('decided_at and at must be before the year 10000');
@@ -42,6 +43,18 @@ function parseAudit(json: unknown): Parsed {
     ? { kind: 'audit', event }
     : unreadable('at, and every instant of an API key, must be before the year 10000');
 }
+
+/**
+ * UTF-8 has no lone surrogate: on the way to PostgreSQL it would become another character, and two names one. JSON text has it
+ * as an escape. In an audit event, which goes there as JSON, PostgreSQL refuses it.
+ */
+const LONE_SURROGATE = /\\ud[89a-f]/i;
+const ILL_FORMED = 'a text has a lone surrogate, so it is not well-formed Unicode';
+
+const isWellFormed = (value: unknown): boolean =>
+  typeof value === 'string'
+    ? value.isWellFormed()
+    : typeof value !== 'object' || value === null || Object.values(value).every(isWellFormed);
 
 const withinTime = (instants: number[]) => Math.max(...instants) < END_OF_TIME;
 

@@ -10,6 +10,7 @@ import { cycleOf } from '../invoices/find-cycle.ts';
 import { readCycleId, writeCycleId } from './cycle-id.ts';
 import { INSTANT, instantParameter } from './instant-parameter.ts';
 import { readQueryParameters } from './query-parameters.ts';
+import { sourceIp } from './source-ip.ts';
 
 export interface CyclesDeps extends InvoicingDeps {
   /** How long after its end a cycle waits for late usage. */
@@ -54,7 +55,7 @@ export function cycleRoutes(deps: CyclesDeps): Hono {
         const message = `the cycle can be closed from ${from} on: its end and CYCLE_GRACE_S for late usage`;
         return c.json(wireError('invalid_operation', message), 409);
       }
-      return c.json(closed(await closeCycle(tenantId, cycle, 'admin', deps)));
+      return c.json(closed(await closeCycle(tenantId, cycle, 'admin', deps, sourceIp(c))));
     }),
   );
   return app;

@@ -8,10 +8,16 @@ import { billingCycleOf, cycleAt } from '../cycles.ts';
 import { type InvoicingDeps, previewCycle } from '../invoices/close-cycle.ts';
 import { CreditRefused, issueCreditNote } from '../invoices/credit-note.ts';
 import { lineOf } from '../invoices/document.ts';
-import { lineEvents, listInvoices, readInvoice } from '../invoices/read.ts';
+import { invoiceIdOf } from '../invoices/invoice-id.ts';
+import { lineEvents, listInvoices } from '../invoices/read.ts';
 import { changeState } from '../invoices/states.ts';
+import { heldRoutes } from './held.ts';
+import { answerInvoice } from './invoice-formats.ts';
 import { jsonBody } from './json-body.ts';
 import { readQueryParameters } from './query-parameters.ts';
+import { reconcileRoutes } from './reconcile.ts';
+import { repriceRoutes } from './reprice.ts';
+import { sourceIp } from './source-ip.ts';
 
 const text = z
   .string()
@@ -54,11 +60,13 @@ const stateSchema = z.strictObject({ reason: text.optional(), reference: text.op
 
 /**
  * `/v1/invoices`: the list; `/upcoming` what a tenant's running cycle comes to so far; `/{id}` one, byte for byte as it was finalised;
- * `/{id}/lines/{line}/events` what a line was made of; POST `/{id}/credit_notes`, `/{id}/paid`, `/{id}/void`.
+ * `/{id}/lines/{line}/events` what a line was made of; POST `/{id}/credit_notes`, `/{id}/paid`, `/{id}/void`. An
+ * invoice is named by its id or its number. What looks after invoices is beside them: repricing, held usage, reconciling.
  */
 export function invoiceRoutes(deps: InvoicingDeps): Hono {
   const { clock, sql, terms } = deps;
   const app = new Hono();
+  const idOf = (c: Context) => invoiceIdOf(c.req.param('id') ?? '', sql);
   app.get('/v1/invoices', async (c) => {
     const query = readQueryParameters(new URL(c.req.url).searchParams, listSchema, LIST_RIGHT);
     if ('wrong' in query) return c.json(wireError('invalid_parameter', query.wrong), 400);
@@ -73,17 +81,13 @@ export function invoiceRoutes(deps: InvoicingDeps): Hono {
     const period = { start: new Date(cycle.start).toISOString(), end: new Date(cycle.end).toISOString() };
     return c.json({ tenant_id: tenantId, cycle: period, currency, lines: lines.map(lineOf), total, events, held });
   });
-  app.get('/v1/invoices/:id', async (c) => {
-    const found = await readInvoice(c.req.param('id'), sql);
-    if (!found) return unknown(c);
-    return c.body(found.document, 200, { 'Content-Type': 'application/json', 'X-Invoice-State': found.state });
-  });
+  app.get('/v1/invoices/:id', async (c) => (await answerInvoice(c, await idOf(c), sql)) ?? unknown(c));
   app.get('/v1/invoices/:id/lines/:line/events', async (c) => {
     const query = readQueryParameters(new URL(c.req.url).searchParams, eventsSchema, EVENTS_RIGHT);
     if ('wrong' in query) return c.json(wireError('invalid_parameter', query.wrong), 400);
     const line = Number(c.req.param('line'));
     if (!Number.isSafeInteger(line)) return unknown(c, 'line');
-    const found = await lineEvents({ ...query, invoiceId: c.req.param('id'), line }, sql);
+    const found = await lineEvents({ ...query, invoiceId: await idOf(c), line }, sql);
     if (!found) return unknown(c, 'line');
     return c.json({ data: found.data, next: found.next && writeCursor(found.next) });
   });
@@ -92,7 +96,10 @@ export function invoiceRoutes(deps: InvoicingDeps): Hono {
     if ('wrong' in body) return c.json(wireError('invalid_parameter', body.wrong), 400);
     const { amount, reason } = body.value;
     try {
-      const note = await issueCreditNote({ invoiceId: c.req.param('id'), amount, reason, by: 'admin' }, deps);
+      const note = await issueCreditNote(
+        { invoiceId: await idOf(c), amount, reason, by: 'admin', sourceIp: sourceIp(c) },
+        deps,
+      );
       return note ? c.json(note, 201) : unknown(c);
     } catch (error) {
       if (error instanceof CreditRefused) return c.json(wireError('invalid_operation', error.message), 409);
@@ -103,12 +110,15 @@ export function invoiceRoutes(deps: InvoicingDeps): Hono {
     app.post(`/v1/invoices/:id/${state}`, async (c) => {
       const body = await jsonBody(c, stateSchema);
       if ('wrong' in body) return c.json(wireError('invalid_parameter', body.wrong), 400);
-      const changed = await changeState(c.req.param('id'), { ...body.value, state, at: clock.now(), by: 'admin' }, sql);
+      const id = await idOf(c);
+      const change = { ...body.value, state, at: clock.now(), by: 'admin', sourceIp: sourceIp(c) };
+      const changed = await changeState(id, change, sql);
       if (!changed) return unknown(c);
-      if (!changed.refused) return c.json({ id: c.req.param('id'), state: changed.state });
+      if (!changed.refused) return c.json({ id, state: changed.state });
       return c.json(wireError('invalid_operation', `the invoice is ${changed.state}, and cannot become ${state}`), 409);
     });
   }
+  for (const routes of [repriceRoutes, heldRoutes, reconcileRoutes]) app.route('/', routes(deps));
   return app;
 }
 

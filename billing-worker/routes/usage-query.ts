@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { INSTANT, instantParameter as instant } from './instant-parameter.ts';
+import { readQueryParameters } from './query-parameters.ts';
+
+const GROUPS = ['tenant', 'team', 'project', 'user', 'model', 'day'] as const;
 
 /** The parameters of `GET /v1/usage`. */
 const schema = z
@@ -13,31 +16,22 @@ const schema = z
     from: instant.optional(),
     /** The first instant that no longer counts. */
     to: instant.optional(),
-    group_by: z.enum(['tenant', 'user', 'model', 'day']).default('tenant'),
+    group_by: z.enum(GROUPS).default('tenant'),
+    format: z.enum(['csv', 'json']).optional(),
   })
   .refine(({ from, to }) => !from || !to || Date.parse(from) < Date.parse(to), { path: ['to'] });
 
 export type UsageQuery = z.infer<typeof schema>;
 export type GroupBy = UsageQuery['group_by'];
 
-const RIGHT: Record<string, string> = {
+const RIGHT = {
   tenant_id: 'must name a tenant, or be left out for all of them',
   from: INSTANT,
   to: `${INSTANT}, later than "from"`,
-  group_by: 'must be tenant, user, model or day',
+  group_by: `must be ${GROUPS.slice(0, -1).join(', ')} or ${GROUPS.at(-1)}`,
+  format: 'must be csv or json, or be left out for what the header Accept asks for',
 };
 
 /** Reads the parameters. What is wrong is told as a sentence that says what would be right. */
-export function parseUsageQuery(parameters: URLSearchParams): UsageQuery | { wrong: string } {
-  for (const name of parameters.keys()) {
-    const times = parameters.getAll(name).length;
-    if (!Object.hasOwn(RIGHT, name)) {
-      return { wrong: `${JSON.stringify(name)} is no parameter; known: ${Object.keys(RIGHT).join(', ')}` };
-    }
-    if (times > 1) return { wrong: `"${name}" is given ${times} times; give it once` };
-  }
-  const parsed = schema.safeParse(Object.fromEntries(parameters));
-  if (parsed.success) return parsed.data;
-  const name = String(parsed.error.issues[0]?.path[0]);
-  return { wrong: `"${name}" ${RIGHT[name]}` };
-}
+export const parseUsageQuery = (parameters: URLSearchParams): UsageQuery | { wrong: string } =>
+  readQueryParameters(parameters, schema, RIGHT);

@@ -22,6 +22,8 @@ export interface UsageReportDeps {
 /** The field of the answer, and where its values are. */
 const GROUPS: Record<GroupBy, { field?: string; inRollups: string; inLedger: string }> = {
   tenant: { inRollups: `''`, inLedger: `''` },
+  team: { field: 'team_id', inRollups: 'team_id', inLedger: `coalesce(team_id, '')` },
+  project: { field: 'project_id', inRollups: 'project_id', inLedger: `coalesce(project_id, '')` },
   user: { field: 'user_id', inRollups: 'user_id', inLedger: `coalesce(user_id, '')` },
   model: { field: 'model', inRollups: 'model', inLedger: `coalesce(candidate, model, '')` },
   day: { field: 'day', inRollups: 'day::text', inLedger: 'day::text' },
@@ -43,9 +45,18 @@ export async function usageReport(query: UsageQuery, deps: UsageReportDeps): Pro
   return { data: await ofCycles(cycles, query.group_by, deps.sql), cycle: shared(cycles) };
 }
 
+/** As providers count them. Reasoning is in the output, too. */
+const LLM_TOKENS = [
+  'input_tokens',
+  'output_tokens',
+  'cache_read_tokens',
+  'cache_write_tokens',
+  'reasoning_tokens',
+] as const;
+
 const SUMS = `
   sum(requests)::text as requests, sum(denied)::text as denied, sum(tokens)::text as tokens,
-  coalesce(sum(input_tokens), 0)::text as input_tokens, coalesce(sum(output_tokens), 0)::text as output_tokens,
+  ${LLM_TOKENS.map((column) => `coalesce(sum(${column}), 0)::text as ${column}`).join(', ')},
   sum(cost_usd)::text as cost_usd`;
 const ORDER = 'group by 1, 2 order by 1, 2';
 /** In the order of their bytes, the same on every server, whatever its locale. */
@@ -85,11 +96,16 @@ async function rows(sql: Sql, text: string, parameters: (string | null)[], group
     requests: whole(row.requests),
     denied: whole(row.denied),
     tokens: whole(row.tokens),
-    input_tokens: whole(row.input_tokens),
-    output_tokens: whole(row.output_tokens),
+    ...Object.fromEntries(LLM_TOKENS.map((column) => [column, whole(row[column])])),
     cost_usd: formatUsd(row.cost_usd),
   }));
 }
+
+/** The columns of the answer, also where it is empty. */
+export const usageColumns = (group_by: GroupBy): string[] => {
+  const { field } = GROUPS[group_by];
+  return ['tenant_id', ...(field ? [field] : []), 'requests', 'denied', 'tokens', ...LLM_TOKENS, 'cost_usd'];
+};
 
 /** Every tenant that has used something in a cycle that is open now. */
 async function tenantsNow({ clock, sql }: UsageReportDeps): Promise<string[]> {

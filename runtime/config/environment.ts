@@ -26,6 +26,13 @@ const clusterUrls = z
   .transform((value) => value.split(',').map((each) => each.trim()))
   .pipe(z.array(url('redis:', 'rediss:')));
 
+/** The secret key of Stripe goes there: over TLS, or to this machine. */
+const stripeBase = url('https:', 'http:').refine(
+  (value) =>
+    !URL.canParse(value) || value.startsWith('https:') || isLoopback(new URL(value).hostname.replace(/^\[|\]$/g, '')),
+  { error: 'must be a URL that begins with https://, or with http:// on this machine' },
+);
+
 /** Credentials in a URL have no place in a request, and would be in its error messages. */
 const restUrl = url('https:', 'http:').refine(
   (value) => !URL.canParse(value) || !(new URL(value).username || new URL(value).password),
@@ -97,11 +104,27 @@ export const environmentSchema = z.object({
   UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
+  LEDGER_RETENTION_MONTHS: whole(3, 1_200, 'months').optional(),
   CYCLE_GRACE_S: whole(0, 2_592_000, 'seconds').default(3_600),
   INVOICE_ISSUER: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,30}$/, { error: 'must be letters, digits and hyphens, such as ACME' })
     .default('INV'),
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^(sk|rk)_[\w-]+$/, { error: 'must be a secret or restricted key of Stripe, which begins with sk_ or rk_' })
+    .optional(),
+  STRIPE_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^whsec_[\w+/=-]+$/, { error: 'must be the signing secret of a webhook endpoint, which begins with whsec_' })
+    .optional(),
+  STRIPE_API_BASE: stripeBase.optional(),
+  STRIPE_COLLECTION: z
+    .enum(['send_invoice', 'charge_automatically'], { error: 'must be send_invoice or charge_automatically' })
+    .default('send_invoice'),
+  STRIPE_DAYS_UNTIL_DUE: whole(0, 365, 'days').default(30),
+  INVOICE_WEBHOOK_URL: restUrl.optional(),
+  INVOICE_WEBHOOK_SECRET: text('a secret').optional(),
   RESERVATION_TTL_S: whole(1, 86_400, 'seconds').default(900),
   STORE_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   ON_STORE_FAILURE: z.enum(['deny', 'allow'], { error: 'must be deny or allow' }).default('deny'),
@@ -184,6 +207,14 @@ function mismatches(environment: Environment): string[] {
     problems.push(
       'NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET belong together: what is sent there is signed; set both, or none',
     );
+  }
+  if (Boolean(environment.INVOICE_WEBHOOK_URL) !== Boolean(environment.INVOICE_WEBHOOK_SECRET)) {
+    problems.push(
+      'INVOICE_WEBHOOK_URL and INVOICE_WEBHOOK_SECRET belong together: what is sent there is signed; set both, or none',
+    );
+  }
+  if (environment.STRIPE_API_BASE && !environment.STRIPE_SECRET_KEY) {
+    problems.push('STRIPE_SECRET_KEY must be set as well, because STRIPE_API_BASE is: nothing would be sent there');
   }
   const stores = (['REDIS_URL', 'REDIS_CLUSTER_URLS', 'UPSTASH_REDIS_REST_URL'] as const).filter(
     (name) => environment[name],

@@ -42,6 +42,11 @@ const tenantSchema = z.strictObject({
   price_per_token: decimalSchema.optional(),
   billing_cycle: billingCycleSchema.optional(),
   plan: planChoiceSchema.optional(),
+  /** Who it is at Stripe; a customer is made for it where this is not given. */
+  stripe_customer: z
+    .string()
+    .regex(/^cus_\w{1,250}$/, { error: 'must be the id of a customer of Stripe, such as "cus_NffrFeUfNV2Hib"' })
+    .optional(),
 });
 
 /** `config/tenants.yaml`. */

@@ -18,8 +18,14 @@ const COMPONENTS = [
   { name: 'nginx', tests: 'the tests on a real bundle server', bring: bringNginx },
   { name: 'Caddy', tests: 'the tests on a real Caddy', bring: bringCaddy },
   { name: 'HAProxy', tests: 'the tests of two sidecars behind a real balancer', bring: bringHaproxy },
+  { name: 'stripe-mock', tests: 'the tests of what is sent to Stripe against its schema', bring: bringStripeMock },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
 ];
+
+/** @type {Bring} */
+async function bringStripeMock(options) {
+  return (await import('../bring-stripe-mock.mjs')).bringStripeMock(options);
+}
 
 /** @type {Bring} */
 async function bringOpa(options) {

@@ -97,7 +97,8 @@ describe(`of ${EVENTS} usage events and ${EVENTS / 10} audit events`, { timeout:
     const [row] = await sql.unsafe(`explain (analyze, format json) ${text}`, parameters);
     const [{ Plan: plan }] = row?.['QUERY PLAN'] ?? expect.fail();
     const read = scans(plan);
-    expect(read.filter(([node]) => node.startsWith('Seq Scan'))).toEqual([]);
+    // A partition without a row is read so.
+    expect(read.filter(([node, rows]) => node.startsWith('Seq Scan') && rows > 0)).toEqual([]);
     // A page of each table, beside the grants, of which there are few, and all changes of one user's keys.
     expect(read.reduce((sum, [, rows]) => sum + rows, 0)).toBeLessThanOrEqual(3 * (LIMIT + 1) + EVENTS / 1_000 + 400);
   });

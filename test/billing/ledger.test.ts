@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Calendar } from '../../billing-worker/ledger/calendar.ts';
 import { type Committed, Ledger } from '../../billing-worker/ledger/ledger.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
+import { rollupDrift } from '../helpers/rollup-drift.ts';
 import { DATABASES } from './databases.ts';
 import { billed, chunks, shuffled, streamEntry, usageEvent } from './events.ts';
 import { tenants } from './tenants.ts';
@@ -22,22 +23,6 @@ const mixed = Array.from({ length: 10_000 }, (_, i) =>
   }),
 );
 const entries = mixed.map(streamEntry);
-
-/** Rows where rollups and a fresh sum of the ledger differ. */
-const drift = (sql: Sql) => sql`
-  with summed as (
-    select tenant_id, cycle_start, cycle_end, day, coalesce(user_id, '') as user_id, coalesce(team_id, '') as team_id,
-      coalesce(project_id, '') as project_id, coalesce(candidate, model, '') as model, sum(requests)::bigint as requests,
-      sum(denied)::bigint as denied, sum(tokens)::bigint as tokens, coalesce(sum(input_tokens), 0)::bigint as input_tokens,
-      coalesce(sum(output_tokens), 0)::bigint as output_tokens, coalesce(sum(cache_read_tokens), 0)::bigint as cache_read_tokens,
-      coalesce(sum(cache_write_tokens), 0)::bigint as cache_write_tokens,
-      coalesce(sum(reasoning_tokens), 0)::bigint as reasoning_tokens, sum(tokens * price_per_token)::numeric(30, 12) as cost_usd
-    from usage_events group by 1, 2, 3, 4, 5, 6, 7, 8
-  ), kept as (
-    select tenant_id, cycle_start, cycle_end, day, user_id, team_id, project_id, model, requests, denied, tokens,
-      input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd from usage_rollups
-  )
-  (select * from summed except select * from kept) union all (select * from kept except select * from summed)`;
 
 const totals = (sql: Sql) => sql`
   select sum(requests)::text as requests, sum(denied)::text as denied, sum(tokens)::text as tokens,
@@ -82,7 +67,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
   test('10,000 events sum up to the last token and the last 10^-12 of a dollar', async () => {
     for (const batch of chunks(entries, 1_000)) await ledger().append(batch);
     expect(await totals(sql)).toEqual([expectedTotals()]);
-    expect(await drift(sql)).toEqual([]);
+    expect(await rollupDrift(sql)).toEqual([]);
   });
 
   test('delivered three times over, shuffled, in batches of another size, each is one row', async () => {
@@ -91,7 +76,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       { rows: 10_000, ids: 10_000 },
     ]);
     expect(await totals(sql)).toEqual([expectedTotals()]);
-    expect(await drift(sql)).toEqual([]);
+    expect(await rollupDrift(sql)).toEqual([]);
     const counted = commits.flatMap(({ events }) => Object.values(events)).reduce((sum, count) => sum + count, 0);
     expect(counted).toBe(10_000);
   });
@@ -101,7 +86,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       await Promise.all([ledger().append(batch), ledger().append([...batch].reverse())]);
     }
     expect(await sql`select count(*)::int as rows from usage_events`).toEqual([{ rows: 4_000 }]);
-    expect(await drift(sql)).toEqual([]);
+    expect(await rollupDrift(sql)).toEqual([]);
   });
 
   test('a row holds what its event says', async () => {
@@ -197,7 +182,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
     const kept = rows.map((each) => ({ ...each, budget_grant: JSON.parse(each.budget_grant) }));
     expect(kept).toEqual([adjusted, revoked].map(({ grant, id }) => ({ id, budget_grant: grant, ...row })));
     expect(await totals(sql)).toEqual(before);
-    expect(await drift(sql)).toEqual([]);
+    expect(await rollupDrift(sql)).toEqual([]);
     expect(await sql`select * from dead_letters`).toEqual([]);
   });
 
@@ -223,7 +208,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       const good = entries.slice(0, 9);
       await ledger().append([...good.slice(0, 4), streamEntry(poison), ...good.slice(4)]);
       expect(await sql`select count(*)::int as rows from usage_events`).toEqual([{ rows: 9 }]);
-      expect(await drift(sql)).toEqual([]);
+      expect(await rollupDrift(sql)).toEqual([]);
       const letters = await sql`select stream, raw, reason from dead_letters`;
       expect(letters).toHaveLength(1);
       expect(letters[0]?.stream).toBe('ocr:{p0}:usage');
@@ -239,7 +224,7 @@ describe.each(DATABASES)('the ledger on $name', ({ open }) => {
       expect(await sql`select count(*)::int as rows from usage_events`).toEqual([{ rows: 1_000 }]);
       expect(await sql`select count(*)::int as rows from dead_letters`).toEqual([{ rows: POISON.length }]);
       expect(commits.reduce((sum, { deadLetters }) => sum + deadLetters, 0)).toBe(POISON.length);
-      expect(await drift(sql)).toEqual([]);
+      expect(await rollupDrift(sql)).toEqual([]);
     });
 
     test('an id that comes again after a loss of the stream, with other text, is kept beside the first', async () => {

@@ -2,11 +2,16 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
-import postgres from 'postgres';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate } from 'drizzle-orm/postgres-js/migrator';
+import postgres, { type Sql } from 'postgres';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { connectSocket } from '../../billing-worker/database/connect.ts';
+import { startEmbeddedPostgres } from '../../billing-worker/database/embedded.ts';
+import { isAway, isDataError } from '../../billing-worker/database/errors.ts';
 import { type Database, openDatabase } from '../../billing-worker/database/open.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
-import { apiKeys, auditEvents, deadLetters, usageEvents, usageRollups } from '../../schemas/tables.ts';
+import { apiKeys, auditEvents, deadLetters, droppedMonths, usageEvents, usageRollups } from '../../schemas/tables.ts';
 import { Child } from '../helpers/child.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { createDatabase } from '../helpers/postgres.ts';
@@ -14,7 +19,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { DATABASES, silent } from './databases.ts';
 
-const TABLES = [usageEvents, usageRollups, deadLetters, auditEvents, apiKeys];
+const TABLES = [usageEvents, usageRollups, droppedMonths, deadLetters, auditEvents, apiKeys];
 
 describe.each(DATABASES)('the tables on $name', ({ open }) => {
   let database: Database;
@@ -109,6 +114,107 @@ describe('migrating a server', () => {
     await expect(open(wrong.href)).rejects.toThrow('password authentication failed');
     await expect(open(`${url}_not_there`)).rejects.toThrow('does not exist');
   });
+});
+
+describe('a ledger of before it had partitions', () => {
+  /** Rows of seven months, months apart, one of them far ahead; and their rollups, as the worker of then kept them. */
+  const FILL = `
+    insert into usage_events (
+      id, type, decision_id, tenant_id, user_id, model, requests, denied, tokens, input_tokens, cache_read_tokens,
+      cache_write_tokens, reasoning_tokens, price_per_token, cost_usd, limits, granted, reason, degraded, cycle_start, cycle_end,
+      day, decided_at, at, stream_id, recorded_at, budget_grant
+    )
+    select 'e' || n, 'settled', 'd' || n, 'tenant-' || n % 3, case when n % 2 = 0 then 'user' end, 'm', 1, 0, n, n,
+      case when n % 3 = 0 then n end, case when n % 5 = 0 then 2 * n end, case when n % 7 = 0 then 3 * n end, 0.5, n * 0.5,
+      '[{"id": "tenant"}]', true, 'ok', false, start, start + interval '1 month', start::date, decided_at, decided_at, '0-0',
+      timestamptz '2026-01-01T00:00:00Z', case when n = 1 then '{"tokens": 1}'::jsonb end
+    from (
+      select n, decided_at, date_trunc('month', decided_at) as start from (
+        select n, case n when 1000 then timestamptz '2999-05-05T00:00:00Z'
+          else timestamptz '2025-01-31T23:59:59.999Z' + (n % 7) * interval '31 days' end as decided_at
+        from generate_series(1, 1000) as n
+      ) as made
+    ) as timed;
+    insert into usage_rollups
+    select tenant_id, cycle_start, cycle_end, day, coalesce(user_id, ''), '', '', 'm', sum(requests), sum(denied), sum(tokens),
+      sum(input_tokens), 0, sum(cost_usd)
+    from usage_events group by 1, 2, 3, 4, 5`;
+
+  const OLDER_APPEND = `
+    insert into usage_rollups (tenant_id, cycle_start, cycle_end, day, user_id, team_id, project_id, model, requests, denied,
+      tokens, input_tokens, output_tokens, cost_usd)
+    values ('t', now(), now(), now()::date, '', '', '', '', 1, 0, 1, 0, 0, 0)`;
+
+  const rows = (sql: Sql) => sql`select to_jsonb(e) as row from usage_events e order by id`;
+
+  test.each(DATABASES)('is carried over to the last row on $name', async ({ name }) => {
+    const { migrated, openBefore } = await before(name);
+    await openBefore.unsafe(FILL).simple();
+    const [all, rollups] = [await rows(openBefore), await openBefore`select count(*)::int as n from usage_rollups`];
+    await openBefore.end();
+    const { sql } = await migrated();
+    expect([...(await rows(sql))]).toEqual([...all]);
+    expect([...(await sql`select count(*)::int as n from usage_rollups`)]).toEqual([...rollups]);
+    const [sums] = await sql`
+      select sum(tokens)::int as tokens, sum(cache_read_tokens)::int as read, sum(cache_write_tokens)::int as write,
+        sum(reasoning_tokens)::int as reasoning from usage_rollups`;
+    const sumOf = (every: number, times: number) =>
+      times * Array.from({ length: 1_000 }, (_, i) => ((i + 1) % every ? 0 : i + 1)).reduce((sum, n) => sum + n, 0);
+    expect(sums).toEqual({ tokens: sumOf(1, 1), read: sumOf(3, 1), write: sumOf(5, 2), reasoning: sumOf(7, 3) });
+    const places = await sql`
+      select tableoid::regclass::text as place, count(*)::int as n from usage_events group by 1 order by 1`;
+    const months = ['2025_01', '2025_03', '2025_04', '2025_05', '2025_06', '2025_07', '2025_08'];
+    expect(places.map(({ place }) => place)).toEqual([
+      ...months.map((month) => `usage_events_${month}`),
+      'usage_events_default',
+    ]);
+    expect(places.at(-1)?.n).toBe(1);
+    // A worker of the version before waits; its events do not become dead letters, nor its rollups wrong.
+    const refused = await sql.unsafe(OLDER_APPEND).catch((error) => error);
+    expect(refused.message).toBe('this billing worker is older than its database');
+    expect([isDataError(refused), isAway(refused)]).toEqual([false, true]);
+  });
+
+  /** A database as the migrations before made it, and how the worker of today opens it. */
+  async function before(name: string): Promise<{ openBefore: Sql; migrated: () => Promise<Database> }> {
+    const migrationsFolder = await migrationsBefore('0006_ledger_partitions');
+    if (name === 'PostgreSQL') {
+      const { drop, url } = await createDatabase();
+      atTestEnd(drop);
+      const sql = postgres(url, { max: 1, onnotice: () => {}, connection: { TimeZone: 'UTC' } });
+      await migrate(drizzle(sql), { migrationsFolder });
+      return { openBefore: sql, migrated: () => closedAtEnd({ databaseUrl: url, dataDir: '/nonexistent' }) };
+    }
+    const dataDir = await tempDir('data');
+    const embedded = await startEmbeddedPostgres(join(dataDir, 'postgres'), silent);
+    const sql = connectSocket(embedded.socketPath, silent);
+    await migrate(drizzle(sql), { migrationsFolder });
+    const migrated = async () => {
+      await embedded.close();
+      return closedAtEnd({ dataDir });
+    };
+    return { openBefore: sql, migrated };
+  }
+
+  async function closedAtEnd(options: { databaseUrl?: string; dataDir: string }): Promise<Database> {
+    const database = await openDatabase({ ...options, log: silent });
+    atTestEnd(() => database.close());
+    return database;
+  }
+
+  async function migrationsBefore(tag: string): Promise<string> {
+    const folder = await tempDir('migrations');
+    await cp(join(packageRoot, 'schemas/migrations'), folder, { recursive: true });
+    const file = join(folder, 'meta/_journal.json');
+    const journal: { entries: { tag: string }[] } = JSON.parse(await readFile(file, 'utf8'));
+    const entries = journal.entries.slice(
+      0,
+      journal.entries.findIndex((entry) => entry.tag === tag),
+    );
+    expect(entries.length).toBeGreaterThan(0);
+    await writeFile(file, JSON.stringify({ ...journal, entries }));
+    return folder;
+  }
 });
 
 describe('check-migrations', () => {

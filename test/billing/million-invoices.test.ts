@@ -27,7 +27,7 @@ const DEAR_MODEL = 'anthropic/claude-sonnet-4-5';
 
 const SIZES: Record<string, { events: number; tenants: number }> = {
   PostgreSQL: fullLength ? { events: 1_000_000, tenants: 500 } : { events: 20_000, tenants: 40 },
-  PGlite: fullLength ? { events: 50_000, tenants: 60 } : { events: 3_000, tenants: 12 },
+  PGlite: fullLength ? { events: 50_000, tenants: 60 } : { events: 1_500, tenants: 8 },
 };
 
 const card = parse(readFileSync(join(packageRoot, 'config/models.yaml'), 'utf8')).models;
@@ -138,7 +138,7 @@ describe.each(DATABASES)('on $name', ({ name, open }) => {
     const ledger = new Ledger({ sql, terms: { tenants, calendar: new Calendar() }, onCommit: () => {} });
     const closeAll = async (endedBy: number) => {
       const due = await dueCycles({ endedBy }, deps.terms(), sql);
-      const closed = await inParallel(due.length, 1, async (index) => {
+      const closed = await inParallel(due.length, 4, async (index) => {
         clock.advance(1);
         const { cycle, tenantId } = due[index] as (typeof due)[number];
         return closeCycle(tenantId, cycle, 'test', deps);

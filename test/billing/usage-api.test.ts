@@ -36,7 +36,9 @@ const EVENTS: UsageEvent[] = [
     decision_id: 'd1',
     model: 'sonnet',
     limits: [billed(-10)],
-    usage: { input: 30, output: 10 },
+    team_id: '=search',
+    project_id: 'web',
+    usage: { input: 30, output: 10, cache_read: 5, cache_write: 6, reasoning: 7 },
   }),
   at('2026-02-10T11:00:00.000Z', { type: 'reserved', decision_id: 'd2', user_id: 'bob', limits: [billed(7)] }),
   at('2026-02-10T11:00:00.000Z', { type: 'voided', decision_id: 'd2', user_id: 'bob', limits: [billed(-7)] }),
@@ -90,15 +92,19 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
     tokens: 0,
     input_tokens: 0,
     output_tokens: 0,
+    cache_read_tokens: 0,
+    cache_write_tokens: 0,
+    reasoning_tokens: 0,
     cost_usd: '0.00',
     ...over,
   });
+  const LLM = { input_tokens: 30, output_tokens: 10, cache_read_tokens: 5, cache_write_tokens: 6, reasoning_tokens: 7 };
   const february = { start: '2026-02-01T00:00:00.000Z', end: '2026-03-01T00:00:00.000Z' };
 
   describe('of the current cycle', () => {
     test('is one sum of a tenant, corrections included, and its cycle', async () => {
       expect(await usage('tenant_id=acme')).toEqual({
-        data: [row({ requests: 5, denied: 12, tokens: 163, input_tokens: 30, output_tokens: 10, cost_usd: '0.0163' })],
+        data: [row({ requests: 5, denied: 12, tokens: 163, ...LLM, cost_usd: '0.0163' })],
         cycle: february,
       });
     });
@@ -119,7 +125,7 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
 
     test('by user: what nobody is named for is null', async () => {
       expect((await usage('tenant_id=acme&group_by=user')).data).toEqual([
-        row({ user_id: null, requests: 1, tokens: 40, input_tokens: 30, output_tokens: 10, cost_usd: '0.004' }),
+        row({ user_id: null, requests: 1, tokens: 40, ...LLM, cost_usd: '0.004' }),
         row({ user_id: 'alice', requests: 2, tokens: 120, cost_usd: '0.012' }),
         row({ user_id: 'bob', requests: 2, denied: 12, tokens: 3, cost_usd: '0.0003' }),
       ]);
@@ -129,8 +135,43 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
       expect((await usage('tenant_id=acme&group_by=model')).data).toEqual([
         row({ model: null, requests: 1, denied: 12 }),
         row({ model: 'haiku', requests: 2, tokens: 23, cost_usd: '0.0023' }),
-        row({ model: 'sonnet', requests: 2, tokens: 140, input_tokens: 30, output_tokens: 10, cost_usd: '0.014' }),
+        row({ model: 'sonnet', requests: 2, tokens: 140, ...LLM, cost_usd: '0.014' }),
       ]);
+    });
+
+    test('by team and by project', async () => {
+      for (const [group, name] of [
+        ['team', '=search'],
+        ['project', 'web'],
+      ]) {
+        expect((await usage(`tenant_id=acme&group_by=${group}`)).data).toEqual([
+          row({ [`${group}_id`]: null, requests: 5, denied: 12, tokens: 173, cost_usd: '0.0173' }),
+          row({ [`${group}_id`]: name, tokens: -10, ...LLM, cost_usd: '-0.001' }),
+        ]);
+      }
+    });
+
+    test('as CSV, by the parameter or the header; a name that a spreadsheet would compute is quoted', async () => {
+      const csv = async (query: string, headers: Record<string, string> = {}) => {
+        const answer = await app.request(`/v1/usage?tenant_id=acme${query}`, {
+          headers: { Authorization: `Bearer ${TOKEN}`, ...headers },
+        });
+        expect(answer.headers.get('Content-Type')).toContain('text/csv');
+        return answer.text();
+      };
+      const header =
+        'requests,denied,tokens,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,reasoning_tokens,cost_usd';
+      expect(await csv('&group_by=team&format=csv')).toBe(
+        [
+          `tenant_id,team_id,${header}`,
+          'acme,,5,12,173,0,0,0,0,0,0.0173',
+          "acme,'=search,0,0,-10,30,10,5,6,7,-0.001",
+          '',
+        ].join('\r\n'),
+      );
+      expect(await csv('&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z', { Accept: 'text/csv' })).toBe(
+        `tenant_id,${header}\r\n`,
+      );
     });
 
     test('by day, in the zone of the tenant', async () => {
@@ -170,7 +211,7 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
     });
 
     test('sums to the same as the rollups over the same cycle, by everything', async () => {
-      for (const group of ['tenant', 'user', 'model', 'day']) {
+      for (const group of ['tenant', 'team', 'project', 'user', 'model', 'day']) {
         const { cycle, data } = await usage(`tenant_id=acme&group_by=${group}`);
         const ledger = await usage(`tenant_id=acme&group_by=${group}&from=${cycle.start}&to=${cycle.end}`);
         expect(ledger).toEqual({ data, cycle: null });
@@ -187,9 +228,10 @@ describe.each(DATABASES)('GET /v1/usage on $name', ({ open }) => {
   });
 
   test.each([
-    ['group_by=shoe', /"group_by" must be tenant, user, model or day/],
-    ['groupby=user', /"groupby" is no parameter; known: tenant_id, from, to, group_by/],
+    ['group_by=shoe', /"group_by" must be tenant, team, project, user, model or day/],
+    ['groupby=user', /"groupby" is no parameter; known: tenant_id, from, to, group_by, format/],
     ['__proto__=1', /"__proto__" is no parameter/],
+    ['format=xml', /"format" must be csv or json/],
     ['tenant_id=', /"tenant_id" must name a tenant, or be left out/],
     ['tenant_id=a%00b', /"tenant_id" must name a tenant/],
     ['tenant_id=a&tenant_id=b', /"tenant_id" is given 2 times/],

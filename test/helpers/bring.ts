@@ -28,6 +28,10 @@ export const bringPostgres = (): Promise<{ native: string; version: string }> =>
 export const bringOpa = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-opa.mjs')).bringOpa(options));
 
+/** Absolute path of the pinned stripe-mock. */
+export const bringStripeMock = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-stripe-mock.mjs')).bringStripeMock(options));
+
 /** Path of the Compose specification's JSON schema. */
 export const bringComposeSchema = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-compose-schema.mjs')).bringComposeSchema(options));

@@ -45,7 +45,7 @@ interface Request {
 function request(index: number, progress: number, random: Random, { from, models, tenants, to }: Cast): Request {
   const decided_at = from + Math.floor((progress + random() * 1e-6) * (to - from - 1_000));
   const tenant_id = pick(tenants, random() ** 2);
-  const user = Math.floor(20 * random() ** 2);
+  const user = Math.floor(6 * random() ** 2);
   const model = pick(models, random() < 0.8 ? (user % models.length) / models.length : random());
   const decision_id = `${hex(decided_at, 12).replace(/^(.{8})/, '$1-')}-7${hex(random() * 4096, 3)}-8${hex(random() * 4096, 3)}-${hex(index, 12)}.0`;
   return {

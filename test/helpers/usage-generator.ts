@@ -132,8 +132,16 @@ export const POISONS: { reason: RegExp; spoil: (event: UsageEvent) => string | u
   { reason: /must not contain NUL/, spoil: (event) => JSON.stringify({ ...event, user_id: 'a\u0000b' }) },
   { reason: /surrogate/i, spoil: (event) => JSON.stringify({ ...event, user_id: '\ud800' }) },
   { reason: /decided_at/, spoil: (event) => JSON.stringify({ ...event, decided_at: event.decided_at + 0.5 }) },
+  // More than an index takes: PostgreSQL alone can tell.
+  { reason: /index row/, spoil: (event) => JSON.stringify({ ...event, user_id: longName(event.decided_at) }) },
   { reason: /no field "e"/, spoil: () => undefined },
 ];
+
+/** It does not shrink when PostgreSQL compresses it. */
+function longName(seed: number): string {
+  const random = randomOf(seed, 0);
+  return Array.from({ length: 9_000 }, () => String.fromCharCode(0x4e00 + random() * 20_000)).join('');
+}
 
 const entry = (id: string, event: string | undefined): StreamEntry => ({ stream: STREAM, id, event, redelivered: 0 });
 

@@ -45,6 +45,7 @@ interface Scripts {
   'bring-haproxy.mjs': { bringHaproxy(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
+  'bring-stripe-mock.mjs': { bringStripeMock(options: BringOptions): Promise<string> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
   'lib/complete-lockfile.mjs': {
     completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };
