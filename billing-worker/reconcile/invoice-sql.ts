@@ -1,10 +1,13 @@
-import { EVENTS_WHERE } from './rollups.ts';
+import { EVENTS_WHERE, isDropped } from './rollups.ts';
 
-/** Of the invoices that are asked for: $1 the tenant, $2 the beginning of their cycle, or null for all. */
+/** Of the invoices that are asked for, and whose events are still there: $1 the tenant, $2 the beginning of their cycle, or null for all. */
 const ASKED = `
 asked as (
   select id, document::json ->> 'number' as number, currency, total, finalised_at from invoices
   where tenant_id = $1 and ($2::text is null or cycle_start = $2::text::timestamptz)
+    and not exists (
+      select from invoice_lines l where l.invoice_id = invoices.id and ${isDropped('l.cycle_start', 'l.cycle_end')}
+    )
 )`;
 
 const counted = (column: string) => `coalesce(sum(e.${column}), 0)`;

@@ -29,7 +29,15 @@ export const SUM_COLUMNS = [
 export const KEY_LIST = Object.keys(KEYS).join(', ');
 export const SUM_LIST = SUM_COLUMNS.join(', ');
 
-const WHERE = `tenant_id = $1 and ($2::text is null or cycle_start = $2::text::timestamptz)`;
+/** A month of events was dropped for its age, and the time from `start` to `end` has a part in it: nothing can be proved of it. */
+export const isDropped = (start: string, end: string): string => `exists (
+    select from usage_months_dropped d
+    where (d.month || '-01T00:00:00Z')::timestamptz < ${end}
+      and (d.month || '-01T00:00:00Z')::timestamptz at time zone 'UTC' + interval '1 month' > ${start} at time zone 'UTC'
+  )`;
+
+const WHERE = `tenant_id = $1 and ($2::text is null or cycle_start = $2::text::timestamptz)
+    and not ${isDropped('cycle_start', 'cycle_end')}`;
 
 /** The same of events: no cycle is longer than a year, so only the months of one are read. */
 export const EVENTS_WHERE = `${WHERE} and decided_at >= coalesce($2::text::timestamptz, '-infinity')

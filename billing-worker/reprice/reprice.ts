@@ -77,6 +77,7 @@ export async function reprice(
 
 async function compare(invoice: InvoiceDocument, { sql, terms }: RepriceDeps): Promise<Repriced> {
   const cycle = { start: Date.parse(invoice.cycle.start), end: Date.parse(invoice.cycle.end) };
+  await refuseDropped(invoice.id, sql);
   const draft = await draftAgain({ tenantId: invoice.tenant_id, cycle, invoiceId: invoice.id }, terms(), sql);
   refuseHeld(draft.held);
   if (draft.currency !== invoice.currency) {
@@ -105,6 +106,16 @@ async function compare(invoice: InvoiceDocument, { sql, terms }: RepriceDeps): P
 function owed(difference: Exact, credited: Exact): Exact {
   if (difference >= 0n) return difference;
   return difference + credited < 0n ? difference + credited : 0n;
+}
+
+/** What is no longer in the ledger would be given back as if it had never been used. */
+async function refuseDropped(invoiceId: string, sql: Sql): Promise<void> {
+  const [row] = await sql`
+    select exists (
+      select from billed_events b where b.invoice_id = ${invoiceId}
+        and not exists (select from usage_events e where e.id = b.event_id and e.decided_at = b.decided_at)
+    ) as gone`;
+  if (row?.gone) throw new RepriceRefused('its events are no longer in the ledger: they were dropped for their age');
 }
 
 function refuseHeld(held: Held[]): void {

@@ -36,7 +36,7 @@ describe('a wrong file is refused with line, column, what is wrong and what woul
     [
       'an unknown key',
       `${DEFAULTS}\ntenants:\n  acme: { capcity: 5 }\n`,
-      'tenants.yaml:3:11: tenants.acme.capcity: unknown key; known here: capacity, refill, price_per_token, billing_cycle, plan',
+      'tenants.yaml:3:11: tenants.acme.capcity: unknown key; known here: capacity, refill, price_per_token, billing_cycle, plan, stripe_customer',
     ],
     [
       'a negative capacity',
