@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../runtime/package-root.ts';
 import { unpackBundle } from '../sidecar/policy/bundle.ts';
 import { BRING_TIMEOUT_MS, bringOpa } from '../test/helpers/bring.ts';
+import { fullLength } from '../test/helpers/full-length.ts';
 import { tempDir } from '../test/helpers/temp-dir.ts';
 
 interface Place {
@@ -95,14 +96,17 @@ describe('says what is wrong, and what mends it', () => {
     expect(await check()).toContainEqual(expect.stringContaining('assigned var left unused'));
   });
 
-  test.each(['input.tenant', 'data.config.tenant', 'input.outcome.grantd'])('a typing error: %s', async (typo) => {
-    await add(`typo := ${typo}`);
-    const lines = (await readFile(at(RATE_LIMIT), 'utf8')).split('\n');
-    const line = lines.findIndex((text) => text.startsWith('typo := ')) + 1;
-    expect(await check()).toContainEqual(
-      expect.stringContaining(`${RATE_LIMIT}:${line}: rego_type_error: undefined ref: ${typo}`),
-    );
-  });
+  test.each(['input.tenant', 'data.config.tenant', 'input.outcome.grantd'].slice(0, fullLength ? 3 : 1))(
+    'a typing error: %s',
+    async (typo) => {
+      await add(`typo := ${typo}`);
+      const lines = (await readFile(at(RATE_LIMIT), 'utf8')).split('\n');
+      const line = lines.findIndex((text) => text.startsWith('typo := ')) + 1;
+      expect(await check()).toContainEqual(
+        expect.stringContaining(`${RATE_LIMIT}:${line}: rego_type_error: undefined ref: ${typo}`),
+      );
+    },
+  );
 
   test('a test that fails', async () => {
     await change(RATE_LIMIT, (text) => text.replace('"billed": true', '"billed": false'));

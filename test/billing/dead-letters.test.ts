@@ -6,13 +6,13 @@ import { MOST_LETTERS, type ReplayReport, replayDeadLetters } from '../../billin
 import { Calendar } from '../../billing-worker/ledger/calendar.ts';
 import { Ledger } from '../../billing-worker/ledger/ledger.ts';
 import { deadLetterRoutes } from '../../billing-worker/routes/dead-letters.ts';
-import { DATABASES } from './databases.ts';
+import { SOME_DATABASES } from './databases.ts';
 import { billed, streamEntry, usageEvent } from './events.ts';
 import { tenants } from './tenants.ts';
 
 const NEWER = JSON.stringify({ ...usageEvent(), v: 2 });
 
-describe.each(DATABASES)('dead letters on $name', ({ open }) => {
+describe.each(SOME_DATABASES)('dead letters on $name', ({ open }) => {
   let sql: Sql;
   let ledger: Ledger;
   let app: Hono;

@@ -17,12 +17,12 @@ import { createBillingWorker } from '../../billing-worker/worker.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { listen } from '../../runtime/listen.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
-import { DATABASES, silent } from './databases.ts';
+import { SOME_DATABASES, silent } from './databases.ts';
 import { openBooks, TERMS } from './exports-books.ts';
 
 const ADMIN = { Authorization: 'Bearer admin' };
 
-describe.each(DATABASES)('on $name', ({ name, open }) => {
+describe.each(SOME_DATABASES)('on $name', ({ name, open }) => {
   let sql: Sql;
   let books: ReturnType<typeof openBooks>;
   let app: Hono;

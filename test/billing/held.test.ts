@@ -12,7 +12,7 @@ import { modelsSchema } from '../../schemas/config/models.ts';
 import { tenantsSchema } from '../../schemas/config/tenants.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
 import { TestClock } from '../helpers/clock.ts';
-import { DATABASES } from './databases.ts';
+import { SOME_DATABASES } from './databases.ts';
 import { billed, streamEntry, usageEvent } from './events.ts';
 
 const SEPTEMBER = { start: Date.parse('2026-09-01T00:00:00Z'), end: Date.parse('2026-10-01T00:00:00Z') };
@@ -25,7 +25,7 @@ const card = (models: object) => modelsSchema.parse({ models });
 const SONNET = { sonnet: { input: '3', output: '15' } };
 const FROM_TENTH = { new: { prices: [{ effective_from: '2026-10-10', input: '1', output: '1' }] } };
 
-test.each(DATABASES)(
+test.each(SOME_DATABASES)(
   'held usage of closed and of running cycles is told by tenant and model, until it has a price: $name',
   async ({ open }) => {
     const { sql } = await open();

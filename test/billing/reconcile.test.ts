@@ -9,7 +9,7 @@ import { modelsSchema } from '../../schemas/config/models.ts';
 import { tenantsSchema } from '../../schemas/config/tenants.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
 import { TestClock } from '../helpers/clock.ts';
-import { DATABASES } from './databases.ts';
+import { SOME_DATABASES } from './databases.ts';
 import { billed, streamEntry, usageEvent } from './events.ts';
 
 const SEPTEMBER = { start: Date.parse('2026-09-01T00:00:00Z'), end: Date.parse('2026-10-01T00:00:00Z') };
@@ -45,7 +45,7 @@ function counter(id: string, kind: 'window' | 'token_bucket' = 'window') {
   };
 }
 
-describe.each(DATABASES)('on $name', ({ open }) => {
+describe.each(SOME_DATABASES)('on $name', ({ open }) => {
   let sql: Sql;
   const clock = new TestClock(NOW);
   const deps = () => ({ sql, terms: () => TERMS, clock });

@@ -7,13 +7,13 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ImportOptions, importLogs } from '../../billing-worker/usage-log/import/import-logs.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { DATABASES } from './databases.ts';
+import { SOME_DATABASES } from './databases.ts';
 import { expected, imported, line, lines } from './usage-log-lines.ts';
 import { askOf, TOKEN, workerApp } from './usage-log-worker.ts';
 
 const LINES = 3_000;
 
-describe.each(DATABASES)('the usage log on $name', ({ open }) => {
+describe.each(SOME_DATABASES)('the usage log on $name', ({ open }) => {
   let sql: Sql;
   let app: Hono;
   let dir: string;

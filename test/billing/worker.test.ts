@@ -13,7 +13,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
-import { DATABASES, silent } from './databases.ts';
+import { SOME_DATABASES, silent } from './databases.ts';
 import { billed, chunks, streamEntry, usageEvent } from './events.ts';
 import { tenants, workerTerms } from './tenants.ts';
 
@@ -72,7 +72,7 @@ async function expectAll(sql: Database['sql'], total: number): Promise<void> {
   await eventually(settled, { timeoutMs: 30_000 });
 }
 
-describe.each(DATABASES)('the billing worker on Redis and $name', ({ open }) => {
+describe.each(SOME_DATABASES)('the billing worker on Redis and $name', ({ open }) => {
   test('carries what was there before it and what comes while it runs, and says so in its metrics', async () => {
     const { sql } = await open();
     await add(2_500);

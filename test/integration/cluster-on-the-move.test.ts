@@ -20,7 +20,7 @@ const TENANTS = 40;
 const CALLERS = 32;
 /** Three times what there is, so that whatever fails on the way, every tenant uses up all it has. */
 const REQUESTS = 3 * CAPACITY * TENANTS;
-const MOVED = 12;
+const MOVED = fullLength ? 12 : 5;
 
 const tenants = Array.from({ length: TENANTS }, (_, index) => `tenant-${index}`);
 const partition = (tenant: string) => partitionOf(tenant, CLUSTER_PARTITIONS);

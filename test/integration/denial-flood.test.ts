@@ -13,7 +13,7 @@ import { startSidecar, startWorker } from '../helpers/services.ts';
 import { ask, get, inParallel, type Reply } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
-const FLOOD = fullLength ? 5_000 : 2_000;
+const FLOOD = fullLength ? 5_000 : 1_000;
 const CALLERS = 64;
 /** One of another user's after so many of the flood. */
 const OTHERS_EACH = 1_000;

@@ -9,7 +9,7 @@ import { startUpstash } from '../helpers/upstash-server.ts';
 
 const ADMIN = { Authorization: 'Bearer admin' };
 const CALLERS = 8;
-const LOAD_MS = fullLength ? 20_000 : 3_000;
+const LOAD_MS = fullLength ? 20_000 : 1_800;
 
 let redis: RedisServer;
 
