@@ -120,11 +120,12 @@ describe('says what is wrong, and what mends it', () => {
     );
   });
 
-  test.each([
+  const builtins = [
     ['is not the same each time', 'time.now_ns()'],
     ['WebAssembly has not', 'semver.compare(input.a, input.b)'],
     ['an operator must allow', 'rand.intn("a", 5)'],
-  ])('a built-in that %s', async (_, call) => {
+  ];
+  test.each(builtins.slice(0, fullLength ? builtins.length : 1))('a built-in that %s', async (_, call) => {
     await add(`called := ${call}`);
     const problems = await check();
     const name = call.replace(/\(.*/, '');

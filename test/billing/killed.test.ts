@@ -12,7 +12,7 @@ import { atTestEnd } from '../helpers/test-end.ts';
 import { billed, chunks, usageEvent } from './events.ts';
 
 const KEY = 'ocr:{p0}:usage';
-const KILLS = fullLength ? 10 : 3;
+const KILLS = fullLength ? 10 : 2;
 
 let server: RedisServer;
 let redis: RedisClientType;

@@ -14,7 +14,7 @@ import { ask, get, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { startUpstash } from '../helpers/upstash-server.ts';
 
-const CAPACITY = fullLength ? 1_000 : 400;
+const CAPACITY = fullLength ? 1_000 : 300;
 const SIDECARS = 4;
 const CALLERS = 256;
 const REQUESTS = 3 * CAPACITY;
