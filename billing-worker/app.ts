@@ -12,7 +12,10 @@ import { eventRoutes } from './routes/events.ts';
 import { exportRoutes } from './routes/export.ts';
 import { deliveryRoutes } from './routes/export-deliveries.ts';
 import { type HealthDeps, healthRoutes } from './routes/health.ts';
+import { heldRoutes } from './routes/held.ts';
 import { invoiceRoutes } from './routes/invoices.ts';
+import { reconcileRoutes } from './routes/reconcile.ts';
+import { repriceRoutes } from './routes/reprice.ts';
 import { type StripeWebhookDeps, stripeWebhookRoutes } from './routes/stripe-webhook.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { usageLogRoutes } from './routes/usage-log.ts';
@@ -49,5 +52,8 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', exportRoutes(deps));
   app.route('/', deliveryRoutes(deps));
   app.route('/', invoiceRoutes(deps));
+  app.route('/', repriceRoutes(deps));
+  app.route('/', heldRoutes(deps));
+  app.route('/', reconcileRoutes(deps));
   return app;
 }

@@ -11,12 +11,9 @@ import { lineOf } from '../invoices/document.ts';
 import { invoiceIdOf } from '../invoices/invoice-id.ts';
 import { lineEvents, listInvoices } from '../invoices/read.ts';
 import { changeState } from '../invoices/states.ts';
-import { heldRoutes } from './held.ts';
 import { answerInvoice } from './invoice-formats.ts';
 import { jsonBody } from './json-body.ts';
 import { readQueryParameters } from './query-parameters.ts';
-import { reconcileRoutes } from './reconcile.ts';
-import { repriceRoutes } from './reprice.ts';
 import { sourceIp } from './source-ip.ts';
 
 const text = z
@@ -118,7 +115,6 @@ export function invoiceRoutes(deps: InvoicingDeps): Hono {
       return c.json(wireError('invalid_operation', `the invoice is ${changed.state}, and cannot become ${state}`), 409);
     });
   }
-  for (const routes of [repriceRoutes, heldRoutes, reconcileRoutes]) app.route('/', routes(deps));
   return app;
 }
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { readBody } from '../usage-log/read-body.ts';
+import { readBody } from './read-body.ts';
 
 /** The body as JSON, none being `{}`. What is wrong is told as a sentence. */
 export async function jsonBody<Schema extends z.ZodType>(

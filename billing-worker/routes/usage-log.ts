@@ -2,10 +2,10 @@ import { Hono } from 'hono';
 import type { Sql } from 'postgres';
 import type { Clock } from '../../runtime/clock.ts';
 import { wireError } from '../../schemas/errors.ts';
-import { readBody } from '../usage-log/read-body.ts';
 import { readRows } from '../usage-log/read-rows.ts';
 import { storeRequests } from '../usage-log/store.ts';
 import { unsettledCalls } from '../usage-log/unsettled.ts';
+import { readBody } from './read-body.ts';
 import { OLDEST_S, parseUnsettledQuery } from './usage-log-query.ts';
 
 /** The embedded PostgreSQL blocks its thread 60 ms for 1,000 rows. */

@@ -1,5 +1,3 @@
-import { messageOf } from './billing-api.mjs';
-
 const TIMEOUT_MS = 60_000;
 
 /**
@@ -8,21 +6,38 @@ const TIMEOUT_MS = 60_000;
  * @param {{ name: string, url: string, token?: string | undefined }} service `name`: for messages
  */
 export function askService({ name, token, url }) {
-  const { origin } = new URL(url);
   /** @param {string} path @param {RequestInit} [init] */
-  return async (path, init = {}) => {
-    const headers = { ...init.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-    const asked = fetch(new URL(path, url), { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const { body, ok, status } = await whole(asked).catch((error) => {
-      throw new Error(`${name} at ${origin} cannot be reached: ${error.cause?.message || error.message}`);
-    });
-    if (!ok) throw Object.assign(new Error(`${name} answered ${status}: ${messageOf(body)}`), { status });
-    return body;
-  };
+  return async (path, init = {}) => (await ask({ name, token }, new URL(path, url), init)).text;
+}
+
+/**
+ * Asks once. Throws what is refused, as the service says it.
+ * @param {{ name: string, token?: string | undefined }} service
+ * @param {URL} address
+ * @param {RequestInit} [init]
+ */
+export async function ask({ name, token }, address, init = {}) {
+  const headers = { ...init.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+  const asked = fetch(address, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const answer = await whole(asked).catch((error) => {
+    throw new Error(`${name} at ${address.origin} cannot be reached: ${error.cause?.message || error.message}`);
+  });
+  const { ok, status, text } = answer;
+  if (!ok) throw Object.assign(new Error(`${name} answered ${status}: ${messageOf(text)}`), { status });
+  return { text, headers: answer.headers };
 }
 
 /** @param {Promise<Response>} asked */
 async function whole(asked) {
   const response = await asked;
-  return { ok: response.ok, status: response.status, body: await response.text() };
+  return { ok: response.ok, status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** @param {string} text */
+function messageOf(text) {
+  try {
+    return JSON.parse(text).message;
+  } catch {
+    return text.slice(0, 200);
+  }
 }

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { ask } from './ask-service.mjs';
 import { toStderr } from './main.mjs';
 import { projectRoot } from './root.mjs';
 
@@ -15,15 +16,7 @@ export const TOKEN_HELP = '\nThe token is ADMIN_TOKEN, else the one that `npm st
  * @returns {Promise<{ text: string, headers: Headers }>}
  */
 export async function askBilling(address) {
-  const headers = { Authorization: `Bearer ${await adminToken()}` };
-  const response = await fetch(address, { headers }).catch((error) => {
-    throw new Error(
-      `the billing worker at ${address.origin} cannot be reached: ${error.cause?.message ?? error.message}`,
-    );
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`the billing worker answered ${response.status}: ${messageOf(text)}`);
-  return { text, headers: response.headers };
+  return ask({ name: 'the billing worker', token: await adminToken() }, address);
 }
 
 /**
@@ -64,16 +57,4 @@ export async function adminToken() {
   const kept = await readFile(join(resolve(projectRoot, DATA_DIR), 'admin-token'), 'utf8').catch(() => undefined);
   if (kept) return kept.trim();
   throw new Error('set ADMIN_TOKEN to the one of the billing worker');
-}
-
-/**
- * What an answer that is none of success says.
- * @param {string} text
- */
-export function messageOf(text) {
-  try {
-    return JSON.parse(text).message;
-  } catch {
-    return text.slice(0, 200);
-  }
 }

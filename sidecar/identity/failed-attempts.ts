@@ -25,9 +25,13 @@ export class FailedAttempts {
     this.#clock = clock;
   }
 
+  /** Nobody has shown a wrong key: nobody waits. */
+  get isQuiet(): boolean {
+    return this.#failures.size === 0;
+  }
+
   /** In how many milliseconds a key of this digest is looked at again; undefined: now. */
   waitOf(address: string | undefined, digest: string): number | undefined {
-    if (this.#failures.size === 0) return undefined;
     const now = this.#clock.monotonic();
     const failures = this.#failures.get(network(address));
     if (!failures || failures.count < MOST_FAILURES || failures.until <= now) return undefined;
