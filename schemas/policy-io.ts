@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { amountSchema, MAX_REFILL } from './amounts.ts';
+import { FAILURES } from './failures.ts';
 import { reasonSchema } from './reasons.ts';
 import { isTimeZone } from './time-zone.ts';
 
@@ -65,6 +66,8 @@ const common = {
   /** `deny`: no room refuses the whole request. `flag`: taken anyway, and the decision is told. */
   on_exceed: z.enum(['deny', 'flag']).default('deny'),
   scope: scopeSchema.default('tenant'),
+  /** Of `tokens`: which of them a report corrects it by; all of them if not given. */
+  counts: z.enum(['input_tokens', 'output_tokens']).optional(),
 };
 
 /** One counter and its rule. `id` names the counter within its subject. */
@@ -76,6 +79,12 @@ const limitSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('concurrency') }),
 ]);
 
+/**
+ * Why a candidate is passed over: what came of its last attempt in this run, its cooldown or a limit that it shares
+ * (`rate_limit`), its open circuit (`timeout` and `unavailable` alike), a limit of the tenant's own (`budget`).
+ */
+const passedOverSchema = z.enum([...FAILURES, 'budget']);
+
 const candidateSchema = z.strictObject({
   model: name,
   limits: z.array(limitSchema).max(32).default([]),
@@ -83,6 +92,8 @@ const candidateSchema = z.strictObject({
   gates: z.array(name).max(16).default([]),
   /** Whose the gates are; that of the shared limits where it is not given. */
   scope: scopeSchema.optional(),
+  /** Taken only where each candidate before it was passed over for one of these; without it, for whatever reason. */
+  on: z.array(passedOverSchema).max(16).optional(),
 });
 
 const refusalSchema = z.strictObject({
@@ -106,6 +117,8 @@ export const planSchema = z
     candidates: z.array(candidateSchema).max(16).default([]),
     /** `true`: the decision sees exact numbers, and is not memoised. */
     raw_counters: z.boolean().default(false),
+    /** So many takes may one run make: a call that failed, and was reported so, is tried anew under the same `run_id`. */
+    max_attempts: z.int().min(1).max(16).optional(),
   })
   .refine(
     (plan) =>
@@ -177,11 +190,16 @@ export interface LimitOutcome {
   retry_after_ms: number | null;
 }
 
-/** A candidate that was passed over because a gate of its was closed. */
+/** What a candidate was passed over for. */
 export interface ClosedGate {
+  /**
+   * The name of a gate that is closed, or `limit:<id>` of a shared limit that is short, `budget:<id>` of one of the tenant's own,
+   * `failed:<failure>` where it has failed in this run, `on:<why>` where it is no candidate for why one before it was passed
+   * over, `attempts` where the run has made as many as it may.
+   */
   gate: string;
   candidate: string;
-  /** Epoch milliseconds until which it is closed; `MAX_AMOUNT`: until it is opened. */
+  /** Epoch milliseconds until which it is closed; `MAX_AMOUNT`: until it is opened, or for good. */
   until: number;
 }
 
@@ -190,7 +208,7 @@ export interface Outcome {
   granted: boolean;
   /** The chosen candidate's model; null if the plan names none or none had room. */
   candidate: string | null;
-  /** The gates for which candidates were passed over, in their order. */
+  /** What candidates were passed over for, in their order. */
   closed: ClosedGate[];
   limits: LimitOutcome[];
 }
