@@ -158,6 +158,8 @@ class Breaker {
   }
 }
 
+/** The store is away, and was not asked: the breaker is open. */
+export class NotAsked extends CountersUnavailable {}
+
 /** Without a `cause`: an outage is logged with each request that it refuses, and its reason is in the log already. */
-const refusal = (reason: unknown) =>
-  new CountersUnavailable(`${(reason as Error).message} (not asked again until it answers)`);
+const refusal = (reason: unknown) => new NotAsked(`${(reason as Error).message} (not asked again until it answers)`);

@@ -27,7 +27,11 @@ function chosen(plan: Plan, ...short: string[]) {
     return !short.includes(id);
   };
   const isClosed = ({ model }: Candidate) => (short.includes(model) ? [{ gate: 'g', candidate: model, until: 1 }] : []);
-  const { candidate, closed, granted, limits } = choose(plan, grants, isClosed);
+  const { candidate, closed, granted, limits } = choose(plan, {
+    grants,
+    backAt: () => 2,
+    closedGates: isClosed,
+  });
   return {
     granted,
     closed: closed.map((gate) => gate.candidate),
@@ -44,9 +48,9 @@ test.each([
   ['common limits with room', planOf(['x', 'y']), [], { granted: true, model: undefined, limits: ['x', 'y'] }],
   ['a common limit that is short', planOf(['x', 'y']), ['y'], { granted: false, model: undefined, limits: ['x', 'y'] }],
   ['the first candidate', both, [], { granted: true, model: 'first', limits: ['common', 'a', 'b'] }],
-  ['the second candidate', both, ['b'], { granted: true, model: 'second', limits: ['common', 'c'] }],
+  ['the second candidate', both, ['b'], { granted: true, model: 'second', closed: ['first'], limits: ['common', 'c'] }],
   ['no candidate', both, ['a', 'c'], { granted: false, model: undefined, limits: ['common', 'a', 'b'] }],
-  ['no common room', both, ['common'], { granted: false, model: undefined, limits: ['common', 'a', 'b'] }],
+  ['no common room', both, ['common'], { granted: false, model: undefined, closed: [], limits: ['common', 'a', 'b'] }],
   ['a candidate whose gate is closed', both, ['first'], { granted: true, model: 'second', closed: ['first'] }],
   ['nothing but closed gates', both, ['first', 'second'], { granted: false, closed: ['first', 'second'] }],
   ['a candidate without limits', planOf([], { free: [] }), [], { granted: true, model: 'free', limits: [] }],

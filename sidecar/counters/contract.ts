@@ -1,7 +1,9 @@
-import type { Outcome, Plan, Scope } from '../../schemas/policy-io.ts';
+import type { Failure } from '../../schemas/failures.ts';
+import type { Limit, Outcome, Plan, Scope } from '../../schemas/policy-io.ts';
 import type { Usage, UsageEvent } from '../../schemas/usage-event.ts';
 import type { ApiKeyStore, AuditEntry } from './api-keys.ts';
 import type { BudgetGrant, BudgetGrants } from './budget-grant.ts';
+import type { ModelHealth, ProviderHealth, ProviderOutcome, ProviderRules } from './provider-health.ts';
 
 /** What every store is told of how to count. */
 export interface CounterSettings {
@@ -30,6 +32,9 @@ export interface LostCall {
 
 /** How long a grant's record is kept: a settle, a replay and `GET /v1/decisions/{id}` find it for this long. */
 export const RECORD_TTL_MS = 24 * 60 * 60 * 1000;
+
+/** How long the attempts of a run are remembered after the last of them. */
+export const RUN_TTL_MS = 60 * 60 * 1000;
 
 /** The part of a usage event that is known before the take: who asked, for what, under which policy. */
 export type EventSubject = Pick<
@@ -104,7 +109,7 @@ export interface Change {
 }
 
 /** How much of each unit was really used; a unit that is left out keeps its estimate. */
-export type Actual = Partial<Record<'tokens' | 'requests' | 'usd', number>>;
+export type Actual = Partial<Record<'tokens' | 'input_tokens' | 'output_tokens' | 'requests' | 'usd', number>>;
 
 export interface SettleRequest {
   decisionId: string;
@@ -115,6 +120,8 @@ export interface SettleRequest {
   actual: Actual;
   usage?: Usage | undefined;
   model?: string | undefined;
+  /** How the call failed: what its run tries next depends on it. */
+  failure?: Failure | undefined;
   /** Tells the same report from another one for the same decision. */
   fingerprint: string;
   /** From `take`, by the process that took: makes a void possible where no record is kept, once however often repeated. */
@@ -128,6 +135,8 @@ export type SettleResult =
       replayed: boolean;
       at: number;
       changes: Change[];
+      /** What the report is of: when it was decided, and for which model if the request or the policy named one. */
+      decided: { at: number; model?: string | undefined };
     }
   | { kind: 'unknown' }
   /** Settled or voided before, with another report. */
@@ -167,6 +176,8 @@ export interface DecisionRecord {
  * - **A gate that is closed** is closed for every process from the next take on.
  * - **A budget grant is kept once**, with its event, and told to every process until it expires or is taken back.
  * - **API keys** change all or nothing, with their audit event, and never back to an older state.
+ * - **A model of a provider account** cools down after a rate limit, and its circuit opens after failures in a row, for every
+ *   process from the next take on; through an open circuit one probe goes at a time.
  *
  * A denial is a value. A store that cannot be reached, or answers with an error, throws `CountersUnavailable`: the
  * take may or may not have happened, and only a retry with the same request id tells.
@@ -202,6 +213,15 @@ export interface CounterStore extends ApiKeyStore {
   revokeGrant(id: string, by: string): Promise<boolean>;
   /** All boosts that count now, of all tenants, the oldest first; undefined if they are those of `version`. */
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined>;
+  /** Counts what came of a call to a provider, once however often it is told; resolves with what is known of the model then. */
+  providerOutcome(outcome: ProviderOutcome, rules: ProviderRules): Promise<ModelHealth>;
+  /** What is known of the models of an account; those of which nothing is known work. */
+  providerHealth(account: string): Promise<ProviderHealth>;
+  /**
+   * Raises what is in use of a shared limit so that no more than `remaining` is left of it; never lowers it. Resolves with what
+   * is in use then.
+   */
+  raiseUsed(limit: Limit, remaining: number): Promise<number>;
   /** Appends an audit event: to the tenant's stream, or the first one. */
   audit(entry: AuditEntry): Promise<void>;
   /** Throws `CountersUnavailable` if the store does not answer. */

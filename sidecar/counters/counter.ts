@@ -49,6 +49,12 @@ export const capacityOf = (state: CounterState, limit: Limit): number =>
 export const charged = (state: CounterState, limit: Limit): Announced =>
   announce(charge(state as BucketState, limit.cost), limit.thresholds, capacityOf(state, limit));
 
+/** So much in use that no more than `remaining` is left; never less than before. */
+export function raised<State extends CounterState>(state: State, limit: Limit, remaining: number): State {
+  const missing = Math.max(0, capacityOf(state, limit) - remaining) - state.used;
+  return missing > 0 ? { ...state, used: Math.min(MAX_AMOUNT, state.used + missing) } : state;
+}
+
 /** A counter, and the thresholds that are announced with it: none of them was in this period. */
 export interface Announced {
   after: CounterState;

@@ -33,6 +33,10 @@ export interface PartitionKeys {
   request(tenantId: string, requestId: string): string;
   /** What came of the last call of one lane. */
   call(lane: string): string;
+  /** What became of the takes of one run. */
+  run(tenantId: string, runId: string): string;
+  /** Of the models of a provider account. */
+  health(account: string): string;
 }
 
 export const partitionKeys = (partition: number): PartitionKeys =>
@@ -58,6 +62,8 @@ function keysOf(prefix: string, stream: string): PartitionKeys {
     record: (decisionId) => `${prefix}d:${encodeName(decisionId)}`,
     request: (tenantId, requestId) => `${prefix}q:${encodeName(tenantId)}:${encodeName(requestId)}`,
     call: (lane) => `${prefix}l:${encodeName(lane)}`,
+    run: (tenantId, runId) => `${prefix}r:${encodeName(tenantId)}:${encodeName(runId)}`,
+    health: (account) => `${prefix}h:@${encodeName(account)}`,
   };
 }
 

@@ -9,6 +9,7 @@ import { describeGates } from './gates.suite.ts';
 import { describeIdempotency } from './idempotency.suite.ts';
 import { describeNames } from './names.suite.ts';
 import { describeOwed } from './owed.suite.ts';
+import { describeProviders } from './providers.suite.ts';
 import { describeRecords } from './records.suite.ts';
 import { describeScriptsGone } from './scripts-gone.suite.ts';
 import { describeSettle } from './settle.suite.ts';
@@ -56,6 +57,7 @@ export function describeCounterStore(name: string, open: OpenStore, { scripts, s
     describeOwed(bench, { settableClock });
     describeBudgetGrants(bench, open, { scripts, settableClock });
     describeApiKeys(bench, open, { scripts, settableClock });
+    describeProviders(bench, { settableClock });
     describeRecords(open, { settableClock });
     if (scripts) describeScriptsGone(bench);
     if (!settableClock) return;

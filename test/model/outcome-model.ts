@@ -1,3 +1,4 @@
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import type { Candidate, ClosedGate, Limit, LimitOutcome, Plan } from '../../schemas/policy-io.ts';
 import {
   announced,
@@ -42,11 +43,11 @@ export function choice(
   const roomy = common.every(hasRoom);
   if (plan.candidates.length === 0) return { granted: roomy, candidate: undefined, views: common, closed };
   for (const candidate of plan.candidates) {
-    const [own, shut] = [look(candidate.limits), gates(candidate)];
+    const own = look(candidate.limits);
+    const shut = [...barred(candidate, closed), ...gates(candidate)];
+    if (roomy) shut.push(...tooLittle(candidate, own, shut.length > 0, now));
     closed.push(...shut);
-    if (roomy && shut.length === 0 && own.every(hasRoom)) {
-      return { granted: true, candidate, views: [...common, ...own], closed };
-    }
+    if (roomy && shut.length === 0) return { granted: true, candidate, views: [...common, ...own], closed };
   }
   return {
     granted: false,
@@ -54,6 +55,35 @@ export function choice(
     views: [...common, ...look(plan.candidates[0]?.limits ?? [])],
     closed,
   };
+}
+
+/** It may not stand in for one that was passed over for something else. */
+function barred({ model, on }: Candidate, closed: ClosedGate[]): ClosedGate[] {
+  if (!on) return [];
+  const allowed = new Set<string>(on);
+  if (allowed.has('timeout') || allowed.has('unavailable')) allowed.add('circuit');
+  const why = closed.map(({ gate }) => whyOf(gate)).find((one) => !allowed.has(one));
+  return why === undefined ? [] : [{ gate: `on:${why}`, candidate: model, until: MAX_AMOUNT }];
+}
+
+function whyOf(gate: string): string {
+  if (/^(cooldown|limit):/.test(gate)) return 'rate_limit';
+  if (gate.startsWith('budget:')) return 'budget';
+  if (gate.startsWith('circuit:')) return 'circuit';
+  return /^(on|failed):(.*)$/.exec(gate)?.[2] ?? 'other';
+}
+
+/** Which of its own limits are short: the shared ones; those of the tenant where nothing else is in the way. */
+function tooLittle({ model }: Candidate, views: ModelView[], isOut: boolean, now: number): ClosedGate[] {
+  const short = views.filter((view) => !hasRoom(view));
+  const entry = (kind: string) => (view: ModelView) => ({
+    gate: `${kind}:${view.limit.id}`,
+    candidate: model,
+    until: view.retry === null ? MAX_AMOUNT : now + view.retry,
+  });
+  const shared = short.filter(({ limit }) => limit.scope !== 'tenant');
+  if (shared.length) return shared.map(entry('limit'));
+  return isOut ? [] : short.map(entry('budget'));
 }
 
 const hasRoom = ({ limit, retry }: ModelView) => limit.on_exceed === 'flag' || retry === 0;

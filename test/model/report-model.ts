@@ -19,7 +19,7 @@ export function decideSettle(memory: MemoryModel, request: SettleRequest, now: n
   const keptUntil = grant.keptUntil ?? now + DAY_MS;
   const report = { fingerprint, at: now, changes };
   const step: Step<SettleResult> = {
-    answer: { kind: done, replayed: false, at: now, changes },
+    answer: { kind: done, replayed: false, at: now, changes, decided: decidedOf(grant) },
     counters: moves.flatMap(({ write }) => write),
     grant: { ...grant, state: done, report, openUntil: undefined, keptUntil },
     event: modelEvent(done, aboutOf(grant), { ...movesOf(grant, moves, now), ...more }),
@@ -29,10 +29,12 @@ export function decideSettle(memory: MemoryModel, request: SettleRequest, now: n
   return kind === 'void' && isItsOwn ? { ...step, request: [requestKey, undefined] } : step;
 }
 
-function again({ state }: Grant, report: NonNullable<Grant['report']>, asked: string): SettleResult {
-  const kind = state as 'settled' | 'voided';
+const decidedOf = ({ at, event, outcome }: Grant) => ({ at, model: outcome.candidate ?? event.model });
+
+function again(grant: Grant, report: NonNullable<Grant['report']>, asked: string): SettleResult {
+  const kind = grant.state as 'settled' | 'voided';
   if (report.fingerprint !== asked) return { kind: 'conflict', state: kind };
-  return { kind, replayed: true, at: report.at, changes: report.changes };
+  return { kind, replayed: true, at: report.at, changes: report.changes, decided: decidedOf(grant) };
 }
 
 /** The estimate stands, and what was in flight is no longer counted. */

@@ -1,5 +1,7 @@
 import type { ClosedGate, Outcome, Plan } from '../../../schemas/policy-io.ts';
+import { whysOf } from '../passed-over.ts';
 import { inOrder } from '../redis/decode.ts';
+import type { OwnPart } from '../redis/encode-decision.ts';
 import type { Parts } from './shared-settle.ts';
 import { candidateAlone, type Group, limitIds, splitPlan } from './split-plan.ts';
 
@@ -14,7 +16,7 @@ export async function peekShared(parts: Parts, plan: Plan, tenantId: string): Pr
   const closed: ClosedGate[] = [];
   for (const group of groups) {
     for (let index = 0; index < Math.max(1, group.own.candidates.length); index++) {
-      const seen = await peekOne(parts, group, index, { plan, tenantId });
+      const seen = await peekOne(parts, group, index, { plan, tenantId, whys: whysOf(closed) });
       closed.push(...seen.outcome.closed);
       if (seen.outcome.granted) return { ...seen, outcome: { ...seen.outcome, closed } };
     }
@@ -24,19 +26,18 @@ export async function peekShared(parts: Parts, plan: Plan, tenantId: string): Pr
   return { at, outcome: { ...outcome, closed } };
 }
 
-interface Wanted {
+interface Wanted extends Pick<OwnPart, 'refused' | 'whys'> {
   plan: Plan;
   tenantId: string;
-  refused?: true;
 }
 
 async function peekOne({ account, own }: Parts, group: Group, index: number, wanted: Wanted): Promise<Seen> {
-  const { plan, refused, tenantId } = wanted;
+  const { plan, tenantId, ...known } = wanted;
   const [mine, shared] = await Promise.all([
-    own.peek(candidateAlone(group.own, index), tenantId, refused),
+    own.peek(candidateAlone(group.own, index), tenantId, known),
     group.account === undefined
       ? undefined
-      : account(group.account).peek(candidateAlone(group.shared, index), tenantId, refused),
+      : account(group.account).peek(candidateAlone(group.shared, index), tenantId, known),
   ]);
   if (!shared) return mine;
   const granted = mine.outcome.granted && shared.outcome.granted;
@@ -45,7 +46,8 @@ async function peekOne({ account, own }: Parts, group: Group, index: number, wan
     outcome: {
       granted,
       candidate: granted ? mine.outcome.candidate : null,
-      closed: [...shared.outcome.closed, ...mine.outcome.closed],
+      // As a take has it, which asks the tenant's part only where the account's has room.
+      closed: shared.outcome.granted ? mine.outcome.closed : shared.outcome.closed,
       limits: inOrder([...shared.outcome.limits, ...mine.outcome.limits], limitIds(plan, group.first + index)),
     },
   };

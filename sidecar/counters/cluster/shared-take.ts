@@ -1,6 +1,8 @@
 import type { Clock } from '../../../runtime/clock.ts';
+import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
 import type { ClosedGate, LimitOutcome, Plan } from '../../../schemas/policy-io.ts';
 import { CountersUnavailable, RecordsFull, type TakeRequest, type TakeResult } from '../contract.ts';
+import { whysOf } from '../passed-over.ts';
 import { heldEvent, inOrder, type SharedCharges } from '../redis/decode.ts';
 import type { OwnPart } from '../redis/encode-decision.ts';
 import type { Partition } from '../redis/partition.ts';
@@ -41,6 +43,8 @@ export class SharedTake {
   readonly #giveUpAt: number;
   /** Gates for which candidates were passed over so far. */
   readonly #closed: ClosedGate[] = [];
+  /** How models failed in this run. */
+  #failed: Readonly<Record<string, string>> = {};
   #holds = 0;
 
   constructor(deps: SharedTakeDeps, request: TakeRequest, groups: Group[]) {
@@ -51,12 +55,24 @@ export class SharedTake {
   }
 
   async run(): Promise<TakeResult> {
+    if (await this.#isSpent()) return this.#refusal();
     for (const group of this.#groups) {
       const { account } = group;
       const result = await (account === undefined ? this.#alone(group) : this.#together(group, account));
       if (result) return this.#said(result);
     }
     return this.#refusal();
+  }
+
+  /** The run is the tenant's, and it is the account that chooses: so it is looked at before, and counted after. */
+  async #isSpent(): Promise<boolean> {
+    const { event, plan } = this.#request;
+    const run = await this.#deps.own.run({ event, plan });
+    if (!run) return false;
+    this.#failed = run.failed;
+    if (run.attempts < (plan.max_attempts ?? Number.POSITIVE_INFINITY)) return false;
+    this.#closed.push({ gate: 'attempts', candidate: plan.candidates[0]?.model ?? '', until: MAX_AMOUNT });
+    return true;
   }
 
   /** Candidates are asked for without leaving an event, so that a denial leaves one. */
@@ -68,7 +84,8 @@ export class SharedTake {
 
   /** Candidates that are all the tenant's. */
   async #alone({ first, own }: Group): Promise<TakeResult | undefined> {
-    const { chosen, result } = await this.#deps.own.choose('take', { ...this.#request, plan: own, quiet: true });
+    const asked = { ...this.#request, plan: own, quiet: true, ...this.#known() };
+    const { chosen, result } = await this.#deps.own.choose('take', asked);
     if (result.kind === 'taken') return this.#whole(result, [], first + chosen);
     return this.#unlessRefused(result);
   }
@@ -91,7 +108,7 @@ export class SharedTake {
   async #hold(account: string, plan: Plan): Promise<{ chosen: number; held?: Held }> {
     const id = heldId(this.#request.decisionId, this.#holds++);
     const { event, fingerprint } = this.#request;
-    const asked = { decisionId: id, event, fingerprint, plan };
+    const asked = { decisionId: id, event, fingerprint, plan, ...this.#known() };
     const { chosen, result } = await this.#deps.account(account).choose('hold', asked);
     if (result.kind !== 'taken' && result.kind !== 'refused') {
       throw new CountersUnavailable(`holding at ${account} gave ${result.kind}`);
@@ -116,6 +133,8 @@ export class SharedTake {
       throw error;
     }
   }
+
+  #known = () => ({ failed: this.#failed, whys: whysOf(this.#closed) });
 
   #unlessRefused(result: TakeResult): TakeResult | undefined {
     if (result.kind !== 'refused') return result;

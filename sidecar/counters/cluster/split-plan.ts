@@ -51,17 +51,25 @@ function groupsOf(plan: Plan): Group[] {
 }
 
 function partsOf(plan: Plan, account: string | undefined, candidates: Candidate[], first: number): Group {
-  const part = (isMine: (scope: string) => boolean): Plan => ({
+  const part = (isMine: (scope: string) => boolean, isFirst: boolean): Plan => ({
     limits: plan.limits.filter(({ scope }) => isMine(scope)),
     candidates: candidates.map((candidate) => ({
       model: candidate.model,
       limits: candidate.limits.filter(({ scope }) => isMine(scope)),
       gates: isMine(gateScope(candidate, plan)) ? candidate.gates : [],
       scope: gateScope(candidate, plan),
+      ...(isFirst && candidate.on && { on: candidate.on }),
     })),
     raw_counters: plan.raw_counters,
   });
-  return { first, account, shared: part((scope) => scope !== 'tenant'), own: part((scope) => scope === 'tenant') };
+  const own = part((scope) => scope === 'tenant', account === undefined);
+  return {
+    first,
+    account,
+    shared: part((scope) => scope !== 'tenant', true),
+    // Runs are the tenant's.
+    own: plan.max_attempts === undefined ? own : { ...own, max_attempts: plan.max_attempts },
+  };
 }
 
 const accountOfLimits = (limits: Limit[]) => limits.map(({ scope }) => accountOf(scope)).find((account) => account);

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { ApiKey } from '../../../schemas/api-key.ts';
-import type { Plan } from '../../../schemas/policy-io.ts';
+import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { CLUSTER_PARTITIONS } from '../../../schemas/usage-stream.ts';
 import type {
   ApiKeyChange,
@@ -26,11 +26,13 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import { accountKeys, accountOf, type PartitionKeys, partitionKeys, partitionOf } from '../keys.ts';
+import type { ModelHealth, ProviderHealth, ProviderOutcome, ProviderRules } from '../provider-health.ts';
 import { ApiKeyPartitions } from '../redis/api-key-partitions.ts';
 import type { BudgetGrantCalls } from '../redis/budget-grants.ts';
 import type { ClusterConnection } from '../redis/cluster-connection.ts';
 import type { Connection } from '../redis/connection.ts';
 import { Partition } from '../redis/partition.ts';
+import { accountOfLimit } from '../redis/providers.ts';
 import type { Scripts } from '../redis/scripts.ts';
 import { expireHolds } from './expire-holds.ts';
 import { RecordShare } from './record-share.ts';
@@ -162,6 +164,18 @@ export class ClusterStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#budgetGrants.live(version);
+  }
+
+  providerOutcome(outcome: ProviderOutcome, rules: ProviderRules): Promise<ModelHealth> {
+    return this.#account(outcome.account).providers.outcome(outcome, rules);
+  }
+
+  providerHealth(account: string): Promise<ProviderHealth> {
+    return this.#account(account).providers.health(account);
+  }
+
+  async raiseUsed(limit: Limit, remaining: number): Promise<number> {
+    return this.#account(accountOfLimit(limit)).providers.raise(limit, remaining);
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -1,6 +1,7 @@
 import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
 import type { ApiKey } from '../../../schemas/api-key.ts';
-import type { Counter, KeptBudgetGrant, KeptRecord, State, StreamEvent } from './state.ts';
+import type { GateState } from '../provider-health.ts';
+import type { Counter, KeptBudgetGrant, KeptHealth, KeptRecord, KeptRun, State, StreamEvent } from './state.ts';
 
 /**
  * What one step changes: one record of the journal, so that a step is there as a whole or not at all. Each member says
@@ -14,7 +15,11 @@ export interface Effect {
   /** Null: the request id may be tried anew. */
   request?: [key: string, decisionId: string | null];
   /** Null: the gate is open. */
-  gate?: [key: string, closedUntil: number | null];
+  gate?: [key: string, closed: GateState | null];
+  gates?: [key: string, closed: GateState | null][];
+  run?: [key: string, run: KeptRun];
+  /** Null: the model works. */
+  health?: [key: string, health: KeptHealth | null];
   /** Keys of gates that are closed for good. */
   closedGates?: string[];
   budgetGrant?: [id: string, kept: KeptBudgetGrant];
@@ -42,6 +47,9 @@ export function apply(state: State, effect: Effect): void {
   if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
   if (effect.gate) putOrDelete(state.gates, ...effect.gate);
+  for (const gate of effect.gates ?? []) putOrDelete(state.gates, ...gate);
+  if (effect.run) state.runs.set(...effect.run);
+  if (effect.health) putOrDelete(state.health, ...effect.health);
   for (const key of effect.closedGates ?? []) state.gates.set(key, MAX_AMOUNT);
   if (effect.budgetGrant) state.budgetGrants.set(...effect.budgetGrant);
   if (effect.budgetGrantsVersion) state.budgetGrantsVersion = effect.budgetGrantsVersion;

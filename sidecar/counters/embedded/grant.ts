@@ -12,11 +12,12 @@ export interface Granted {
   looked: Looked;
   settings: CounterSettings;
   now: number;
+  runKey?: string;
   /** Of what was allowed while the store was away. */
   decidedAt?: number;
 }
 
-export function newRecord({ decidedAt, looked, now, request, requestKey, settings }: Granted): KeptRecord {
+export function newRecord({ decidedAt, looked, now, request, requestKey, runKey, settings }: Granted): KeptRecord {
   const open = looked.limits.some(isOpen);
   return {
     decisionId: request.decisionId,
@@ -26,6 +27,7 @@ export function newRecord({ decidedAt, looked, now, request, requestKey, setting
     outcome: outcomeOf(looked, now),
     charges: looked.views.map(keptCharge),
     requestKey,
+    ...(runKey !== undefined && { runKey }),
     fingerprint: request.fingerprint,
     decidedAt: decidedAt ?? now,
     expiresAt: now + RECORD_TTL_MS,
@@ -42,6 +44,7 @@ const keptCharge = ({ counter, key, limit }: View): KeptCharge => ({
   unit: limit.unit,
   billed: limit.billed,
   settles: limit.settles,
+  ...(limit.counts && { counts: limit.counts }),
 });
 
 /** Charges what was looked at; `kept`: its record stays for 24 hours. */

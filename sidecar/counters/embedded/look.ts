@@ -6,7 +6,8 @@ import { type Announced, type CounterState, capacityOf, charged, resetAt, retryA
 import { gatesOf } from '../gates.ts';
 import { counterField, partitionKeys } from '../keys.ts';
 import { limitOutcome } from '../outcome.ts';
-import type { State } from './state.ts';
+import type { GateState } from '../provider-health.ts';
+import type { KeptRun, State } from './state.ts';
 
 export const KEYS = partitionKeys(0);
 
@@ -25,15 +26,35 @@ export interface Looked extends Choice {
   views: View[];
 }
 
-export function look(state: State, plan: Plan, tenantId: string, now: number): Looked {
+export function look(state: State, plan: Plan, tenantId: string, now: number, run?: KeptRun): Looked {
   const views = new Map<Limit, View>();
   const view = (limit: Limit) => {
     const seen = views.get(limit) ?? viewOf(state, limit, tenantId, now);
     views.set(limit, seen);
     return seen;
   };
-  const choice = choose(plan, (limit) => view(limit).granted, closedGates(state, plan, tenantId, now));
+  const failed = new Map(run?.failed);
+  const choice = choose(plan, {
+    grants: (limit) => view(limit).granted,
+    backAt: (limit) => backAt(view(limit), now),
+    closedGates: closedGates(state, plan, tenantId, now),
+    failed: (model) => failed.get(model),
+  });
   return { ...choice, views: choice.limits.map(view) };
+}
+
+/** A run that has made as many takes as it may: how its first candidate stands. */
+export function exhausted(state: State, plan: Plan, tenantId: string, now: number): Looked {
+  const [first] = plan.candidates;
+  const limits = [...plan.limits, ...(first?.limits ?? [])];
+  const closed = [{ gate: 'attempts', candidate: first?.model ?? '', until: MAX_AMOUNT }];
+  const views = limits.map((limit) => viewOf(state, limit, tenantId, now));
+  return { granted: false, candidate: undefined, limits, closed, views };
+}
+
+function backAt({ counter, limit }: View, now: number): number {
+  const wait = retryAfter(counter, limit, now);
+  return wait === null ? MAX_AMOUNT : now + wait;
 }
 
 export function viewOf(state: State, limit: Limit, tenantId: string, now: number): View {
@@ -57,8 +78,19 @@ function checkAmounts(limit: Limit): void {
 
 /** Until when a gate is closed; undefined if it is open. */
 export function closedUntil(state: State, key: string, now: number): number | undefined {
-  const until = state.gates.get(key);
+  const gate = state.gates.get(key);
+  const until = typeof gate === 'object' ? gate[0] : gate;
   return until !== undefined && now < until ? until : undefined;
+}
+
+/** The chosen candidate's gates that are open for one at a time: closed behind this one. */
+export function probed(state: State, { candidate }: Looked, plan: Plan, tenantId: string, now: number) {
+  if (!candidate) return [];
+  return gatesOf(candidate, plan, tenantId).flatMap((gate): [key: string, closed: GateState][] => {
+    const key = KEYS.gate(gate);
+    const known = state.gates.get(key);
+    return typeof known === 'object' ? [[key, [now + known[1], known[1]]]] : [];
+  });
 }
 
 function closedGates(state: State, plan: Plan, tenantId: string, now: number) {

@@ -1,9 +1,16 @@
 import type { UsageEvent } from '../../../schemas/usage-event.ts';
-import { type Change, CountersUnavailable, RECORD_TTL_MS, type SettleRequest, type SettleResult } from '../contract.ts';
+import {
+  type Change,
+  CountersUnavailable,
+  RECORD_TTL_MS,
+  RUN_TTL_MS,
+  type SettleRequest,
+  type SettleResult,
+} from '../contract.ts';
 import { type CounterState, moved, movedUntil, periodStart } from '../counter.ts';
 import type { Decided, Effect } from './effect.ts';
 import type { Changes, KeptCharge, KeptRecord, State } from './state.ts';
-import { liveRecord } from './take.ts';
+import { liveRecord, runOf } from './take.ts';
 import { usageEvent } from './usage-event.ts';
 
 export interface Move {
@@ -36,7 +43,27 @@ export function decideSettle(state: State, request: SettleRequest, now: number):
   if (kind === 'voided' && requestKey !== null && state.requests.get(requestKey) === decisionId) {
     effect.request = [requestKey, null];
   }
-  return { answer: { kind, replayed: false, at: now, changes }, effect };
+  const run = failedRun(state, record, request, now);
+  if (run) effect.run = run;
+  return { answer: { kind, replayed: false, at: now, changes, decided: decidedOf(record) }, effect };
+}
+
+const decidedOf = ({ decidedAt, event, outcome }: KeptRecord) => ({
+  at: decidedAt,
+  model: outcome.candidate ?? event.model,
+});
+
+/** What the record's run knows from now on of the model that failed. */
+function failedRun(
+  state: State,
+  { outcome: { candidate }, runKey }: KeptRecord,
+  { failure }: SettleRequest,
+  now: number,
+): Effect['run'] {
+  if (runKey === undefined || candidate === null || failure === undefined) return undefined;
+  const run = runOf(state, runKey, now);
+  const others = run.failed.filter(([model]) => model !== candidate);
+  return [runKey, { ...run, failed: [...others, [candidate, failure]], expiresAt: now + RUN_TTL_MS }];
 }
 
 /** Where no record was kept, the process that took hands back what it was given; from then on one is kept. */
@@ -45,13 +72,13 @@ function fromReceipt({ receipt }: SettleRequest, now: number): KeptRecord | unde
 }
 
 function again(
-  { state }: KeptRecord,
+  record: KeptRecord,
   report: NonNullable<KeptRecord['report']>,
   { fingerprint }: SettleRequest,
 ): SettleResult {
-  const kind = state as 'settled' | 'voided';
+  const kind = record.state as 'settled' | 'voided';
   if (report.fingerprint !== fingerprint) return { kind: 'conflict', state: kind };
-  return { kind, replayed: true, at: report.at, changes: report.changes };
+  return { kind, replayed: true, at: report.at, changes: report.changes, decided: decidedOf(record) };
 }
 
 /** What the report does to one charge; nothing if it does not touch it, or if what was in flight has expired. */
@@ -64,7 +91,7 @@ function moveOf(state: State, given: KeptCharge, request: SettleRequest, landed:
 /** What was in flight has landed, however the call ended. */
 function changeOf(given: KeptCharge, { actual, kind }: SettleRequest): number | undefined {
   if (kind === 'void' || given.kind === 'concurrency') return -given.amount;
-  const used = given.unit === 'concurrent' ? undefined : actual[given.unit];
+  const used = given.unit === 'concurrent' ? undefined : actual[given.counts ?? given.unit];
   if (!given.settles || used === undefined) return undefined;
   if (Number.isSafeInteger(used) && used >= 0) return used - given.amount;
   throw new CountersUnavailable(`the amount of ${given.unit} is not a whole number`);

@@ -48,6 +48,8 @@ function* effectsOf(state: State): Generator<Effect> {
   for (const [, record] of now(state.records)) yield { record };
   for (const entry of now(state.requests)) yield { request: entry };
   for (const entry of now(state.gates)) yield { gate: entry };
+  for (const entry of now(state.runs)) yield { run: entry };
+  for (const entry of now(state.health)) yield { health: entry };
   for (const entry of now(state.budgetGrants)) yield { budgetGrant: entry };
   for (const entry of now(state.apiKeys)) yield { apiKeys: [entry] };
   for (const entry of now(state.apiKeysUsed)) yield { apiKeysUsed: [entry] };

@@ -5,6 +5,7 @@ import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import type { BudgetGrant } from '../budget-grant.ts';
 import type { DecisionRecord, EventSubject, SettleResult } from '../contract.ts';
 import type { CounterState, KindOfCharge } from '../counter.ts';
+import type { GateState, ModelHealth } from '../provider-health.ts';
 import { OpenReservations } from './open-reservations.ts';
 
 /** One counter. One that is empty is not there. */
@@ -21,6 +22,7 @@ export interface KeptCharge extends KindOfCharge {
   unit: Limit['unit'];
   billed: boolean;
   settles: boolean;
+  counts?: Limit['counts'];
 }
 
 /** What is kept of a grant: also its receipt, as JSON. */
@@ -31,6 +33,8 @@ export interface KeptRecord {
   outcome: Outcome;
   charges: KeptCharge[];
   requestKey: string | null;
+  /** Of the run whose attempts are counted. */
+  runKey?: string;
   fingerprint: string;
   decidedAt: number;
   expiresAt: number;
@@ -48,6 +52,21 @@ export interface KeptBudgetGrant {
   at: number;
   /** Null: it was taken back. */
   grant: BudgetGrant | null;
+}
+
+/** What became of the takes of one run. */
+export interface KeptRun {
+  attempts: number;
+  /** By model: how its last call failed. */
+  failed: [model: string, failure: string][];
+  expiresAt: number;
+}
+
+export interface KeptHealth {
+  account: string;
+  model: string;
+  health: ModelHealth;
+  expiresAt: number;
 }
 
 export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
@@ -70,7 +89,11 @@ export interface State {
   /** Tenant and request id → decision id. */
   requests: Map<string, string>;
   /** Gates that were closed, and until when. */
-  gates: Map<string, number>;
+  gates: Map<string, GateState>;
+  /** What became of the takes of a run. */
+  runs: Map<string, KeptRun>;
+  /** Of the models of provider accounts: by account and model. */
+  health: Map<string, KeptHealth>;
   /** By id. */
   budgetGrants: Map<string, KeptBudgetGrant>;
   /** Another one after each change to them; empty before the first. */
@@ -94,6 +117,8 @@ export const emptyState = (): State => ({
   open: new OpenReservations(),
   requests: new Map(),
   gates: new Map(),
+  runs: new Map(),
+  health: new Map(),
   budgetGrants: new Map(),
   budgetGrantsVersion: '',
   apiKeys: new Map(),

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { ApiKey } from '../../../schemas/api-key.ts';
-import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
+import type { Limit, Outcome, Plan } from '../../../schemas/policy-io.ts';
 import {
   type ApiKeyChange,
   type ApiKeyChanged,
@@ -24,6 +24,7 @@ import type {
   TakeRequest,
   TakeResult,
 } from '../contract.ts';
+import type { ModelHealth, ProviderHealth, ProviderOutcome, ProviderRules } from '../provider-health.ts';
 import {
   apiKeyUses,
   decideApiKeyChange,
@@ -40,6 +41,7 @@ import type { Decided, Effect } from './effect.ts';
 import { decideExpiry } from './expire.ts';
 import { KEYS } from './look.ts';
 import { decideOwed } from './owe.ts';
+import { decideProviderOutcome, decideRaise, knownHealth } from './provider-health.ts';
 import { decideSettle } from './settle.ts';
 import type { State } from './state.ts';
 import { decidePeek, decideTake, liveRecord } from './take.ts';
@@ -118,6 +120,18 @@ export class EmbeddedStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#step((state, now) => ({ answer: liveBudgetGrants(state, version, now) }));
+  }
+
+  providerOutcome(outcome: ProviderOutcome, rules: ProviderRules): Promise<ModelHealth> {
+    return this.#step((state, now) => decideProviderOutcome(state, outcome, rules, now));
+  }
+
+  providerHealth(account: string): Promise<ProviderHealth> {
+    return this.#step((state, now) => ({ answer: knownHealth(state, account, now) }));
+  }
+
+  raiseUsed(limit: Limit, remaining: number): Promise<number> {
+    return this.#step((state, now) => decideRaise(state, limit, remaining, now));
   }
 
   audit(entry: AuditEntry): Promise<void> {

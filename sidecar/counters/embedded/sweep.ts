@@ -1,4 +1,8 @@
-import type { Counter, KeptBudgetGrant, State } from './state.ts';
+import type { GateState } from '../provider-health.ts';
+import type { Counter, KeptBudgetGrant, KeptHealth, KeptRun, State } from './state.ts';
+
+/** A circuit that nobody has gone through for so long is closed. */
+const PROBED_TTL_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Drops what time has made meaningless: counters that can only be full, and records past their 24 hours. Each call looks
@@ -8,20 +12,26 @@ import type { Counter, KeptBudgetGrant, State } from './state.ts';
 export class Sweep {
   readonly #state: State;
   readonly #counters: Round<Counter>;
-  readonly #gates: Round<number>;
+  readonly #gates: Round<GateState>;
+  readonly #runs: Round<KeptRun>;
+  readonly #health: Round<KeptHealth>;
   readonly #budgetGrants: Round<KeptBudgetGrant>;
 
   constructor(state: State) {
     this.#state = state;
     this.#counters = new Round(state.counters, ({ emptyAt }) => emptyAt);
-    this.#gates = new Round(state.gates, (closedUntil) => closedUntil);
+    this.#gates = new Round(state.gates, forgottenFrom);
+    this.#runs = new Round(state.runs, ({ expiresAt }) => expiresAt);
+    this.#health = new Round(state.health, ({ expiresAt }) => expiresAt);
     this.#budgetGrants = new Round(state.budgetGrants, ({ until }) => until);
   }
 
-  /** Looks at up to `budget` counters, as many gates, boosts of budgets and records. */
+  /** Looks at up to `budget` of each. */
   run(now: number, budget: number): void {
     this.#counters.run(now, budget);
     this.#gates.run(now, budget);
+    this.#runs.run(now, budget);
+    this.#health.run(now, budget);
     this.#budgetGrants.run(now, budget);
     for (let looked = 0; looked < budget; looked++) if (!this.#oldestRecord(now)) break;
   }
@@ -39,6 +49,8 @@ export class Sweep {
     return false;
   }
 }
+
+const forgottenFrom = (gate: GateState) => (typeof gate === 'number' ? gate : gate[0] + PROBED_TTL_MS);
 
 /** Goes round and round a map, and deletes what is over. */
 class Round<Value> {

@@ -1,9 +1,9 @@
 import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
-import { type CounterSettings, RecordsFull, type TakeRequest, type TakeResult } from '../contract.ts';
+import { type CounterSettings, RecordsFull, RUN_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
 import type { Decided } from './effect.ts';
 import { grant, newRecord } from './grant.ts';
-import { closedUntil, KEYS, look, outcomeOf } from './look.ts';
-import type { KeptRecord, State } from './state.ts';
+import { closedUntil, exhausted, KEYS, look, outcomeOf, probed } from './look.ts';
+import type { KeptRecord, KeptRun, State } from './state.ts';
 import { deniedEvent } from './usage-event.ts';
 
 /** Refill, check all, take all or nothing, append the usage event. */
@@ -21,14 +21,36 @@ export function decideTake(
   const requestKey = requestKeyOf(request);
   const known = grantedBefore(state, requestKey, now);
   if (known) return { answer: replay(known, request) };
-  const looked = look(state, plan, tenantId, now);
+  const runKey = runKeyOf(request);
+  const run = runKey === undefined ? undefined : runOf(state, runKey, now);
+  const isSpent = run && run.attempts >= (plan.max_attempts ?? Number.POSITIVE_INFINITY);
+  const looked = isSpent ? exhausted(state, plan, tenantId, now) : look(state, plan, tenantId, now, run);
   if (!looked.granted) {
     return denied(state, request, 'rate_limited', { kind: 'refused', outcome: outcomeOf(looked, now), at: now });
   }
-  const record = newRecord({ request, requestKey, looked, settings, now });
+  const record = newRecord({ request, requestKey, looked, settings, now, ...(runKey !== undefined && { runKey }) });
   const kept = requestKey !== null || record.state === 'reserved';
   if (kept && state.records.size >= settings.maxRecords) throw new RecordsFull(settings.maxRecords);
-  return grant(state, record, { views: looked.views, kept, now });
+  const { answer, effect } = grant(state, record, { views: looked.views, kept, now });
+  const gates = probed(state, looked, plan, tenantId, now);
+  return {
+    answer,
+    effect: {
+      ...effect,
+      ...(gates.length && { gates }),
+      ...(runKey !== undefined &&
+        run && { run: [runKey, { ...run, attempts: run.attempts + 1, expiresAt: now + RUN_TTL_MS }] }),
+    },
+  };
+}
+
+/** Where the attempts of the request's run are counted, if its plan bounds them. */
+const runKeyOf = ({ event, plan }: TakeRequest): string | undefined =>
+  plan.max_attempts === undefined || event.run_id === undefined ? undefined : KEYS.run(event.tenant_id, event.run_id);
+
+export function runOf(state: State, runKey: string, now: number): KeptRun {
+  const run = state.runs.get(runKey);
+  return run && now < run.expiresAt ? run : { attempts: 0, failed: [], expiresAt: now };
 }
 
 /** What a take would come to. */

@@ -91,6 +91,8 @@ export interface StoredRecord {
   limits: StoredLimit[] | Record<string, never>;
   decided_at: string;
   request_key: string;
+  /** Of the run whose attempts are counted. */
+  run?: string;
   /** JSON of `SharedCharges`. */
   shared?: string;
   /** Of charges at an account: JSON of them for the event. */
@@ -119,10 +121,17 @@ export const sharedOf = ({ shared }: StoredRecord): SharedCharges | undefined =>
 export const heldEvent = ({ held = '[]' }: StoredRecord): string => held.slice(1, -1);
 
 /** Every key of a decision but those that its partition always has. */
-export const keysOfRecord = ({ limits, request_key }: StoredRecord): string[] => [
+export const keysOfRecord = ({ limits, request_key, run }: StoredRecord): string[] => [
   ...new Set(listOf(limits).map(({ key }) => key)),
   ...(request_key === '' ? [] : [request_key]),
+  ...(run === undefined ? [] : [run]),
 ];
+
+/** What became of the takes of a run, as `lua/includes/runs.lua` writes it. */
+export interface StoredRun {
+  attempts: number;
+  failed: Record<string, string>;
+}
 
 /** Puts limits in the order of the plan. */
 export const inOrder = <Item extends { id: string }>(items: Item[], order: string[]): Item[] =>

@@ -8,6 +8,10 @@ export interface OwnPart {
   shared?: { limits?: string; record: string };
   /** Say how it stands, take nothing: another partition has refused its part. */
   refused?: true;
+  /** How models failed in this run, where another partition knows. */
+  failed?: Readonly<Record<string, string>>;
+  /** Why candidates were passed over that another part of the decision has looked at. */
+  whys?: readonly string[];
 }
 
 /** What is asked of `lua/take-3.lua`. */
@@ -23,10 +27,11 @@ export interface EncodedDecision {
 
 /** `now` is where in the calendar the store is thought to be. */
 export function encodeDecision(request: Request, keys: PartitionKeys, now: number): EncodedDecision {
-  const { decisionId, event, fingerprint, plan, refused, requestId, shared } = request;
+  const { decisionId, event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
   const { keyGate, quiet } = request as Partial<TakeRequest>;
   const { decidedAt, lost } = request as Partial<Owed>;
   const tenantId = event.tenant_id;
+  const run = runKeyOf(request, keys);
   const encoded = encodePlan(plan, tenantId, keys, now);
   const ask = {
     keys: encoded.keys.length,
@@ -38,6 +43,9 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
     ...(shared && { shared }),
     ...(refused && { refused }),
     ...(lost && { lost: { call: lost.call, index: lost.index } }),
+    ...(run !== undefined && { attempts: plan.max_attempts }),
+    ...(failed && { failed }),
+    ...(whys && { whys }),
   };
   const args = [encoded.text, encodeAbout(decisionId, event), JSON.stringify(ask)];
   return {
@@ -47,8 +55,13 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
       ...(requestId === undefined ? [] : [keys.request(tenantId, requestId)]),
       ...(keyGate === undefined ? [] : [keys.gate({ tenantId, scope: 'tenant', name: keyGate })]),
       ...(lost ? [lost.key] : []),
+      ...(run === undefined ? [] : [run]),
     ],
     args,
     size: args.reduce((sum, { length }) => sum + length, 0),
   };
 }
+
+/** Where the attempts of the request's run are counted, if its plan bounds them. */
+export const runKeyOf = ({ event, plan }: Pick<Request, 'event' | 'plan'>, keys: PartitionKeys): string | undefined =>
+  plan.max_attempts === undefined || event.run_id === undefined ? undefined : keys.run(event.tenant_id, event.run_id);

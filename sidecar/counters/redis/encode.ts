@@ -4,6 +4,7 @@ import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
 import { gatesOf } from '../gates.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
+import { acceptedWhys, whyOfGate } from '../passed-over.ts';
 import { boundsAt } from '../periods.ts';
 
 /** What the scripts are given, as JSON text: see the headers of `lua/*.lua`. */
@@ -41,10 +42,12 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
     candidates: plan.candidates.map((candidate) => ({
       model: candidate.model,
       json: JSON.stringify(candidate.model),
+      ...(candidate.on && { on: Object.fromEntries(acceptedWhys(candidate.on).map((why) => [why, true])) }),
       limits: candidate.limits.map(encode),
       gates: gatesOf(candidate, plan, tenantId).map((gate) => ({
         key: place(keys.gate(gate)),
-        json: opened({ gate: gate.name, candidate: candidate.model }),
+        json: JSON.stringify(gate.name),
+        why: whyOfGate(gate.name),
       })),
     })),
   });
@@ -60,7 +63,7 @@ function sameBounds(limits: Limit[], now: number): [from: number, until: number]
 }
 
 function encodeLimit(limit: Limit, key: number, now: number) {
-  const { billed, capacity, cost, id, kind, on_exceed, settles, unit } = limit;
+  const { billed, capacity, cost, counts, id, kind, on_exceed, scope, settles, unit } = limit;
   return {
     id,
     kind: kind[0],
@@ -74,6 +77,8 @@ function encodeLimit(limit: Limit, key: number, now: number) {
     settles,
     thresholds: limit.thresholds,
     on_exceed,
+    ...(scope !== 'tenant' && { shared: true }),
+    ...(counts && { counts }),
     ...rule(limit, now),
   };
 }

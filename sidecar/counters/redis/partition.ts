@@ -24,11 +24,13 @@ import {
   keysOfRecord,
   type SharedCharges,
   type StoredRecord,
+  type StoredRun,
   sharedOf,
   type TakeReply,
 } from './decode.ts';
 import { encodeAbout, members, opened } from './encode.ts';
-import type { OwnPart } from './encode-decision.ts';
+import { type OwnPart, runKeyOf } from './encode-decision.ts';
+import { ProviderCalls } from './providers.ts';
 import type { Scripts } from './scripts.ts';
 import { TakeCalls, type TakeCallsDeps } from './take-calls.ts';
 
@@ -47,6 +49,7 @@ interface Moved {
 export class Partition {
   readonly apiKeys: ApiKeyCalls;
   readonly budgetGrants: BudgetGrantCalls;
+  readonly providers: ProviderCalls;
   readonly #deps: PartitionDeps;
   readonly #calls: TakeCalls;
 
@@ -55,6 +58,7 @@ export class Partition {
     const { maxApiKeys = MAX_API_KEYS, maxBudgetGrants = MAX_BUDGET_GRANTS } = deps.settings;
     this.apiKeys = new ApiKeyCalls({ ...deps, most: maxApiKeys });
     this.budgetGrants = new BudgetGrantCalls({ ...deps, most: maxBudgetGrants });
+    this.providers = new ProviderCalls(deps);
     this.#calls = new TakeCalls({ ...deps, script: deps.scripts.take });
   }
 
@@ -76,15 +80,9 @@ export class Partition {
     return result;
   }
 
-  /** `refused`: how the plan stands, whatever there is room for. */
-  async peek(plan: Plan, tenantId: string, refused?: true) {
-    const request = {
-      decisionId: '',
-      plan,
-      event: { tenant_id: tenantId },
-      fingerprint: '',
-      ...(refused && { refused }),
-    };
+  /** `part`: what another part of the decision knows. */
+  async peek(plan: Plan, tenantId: string, part: Pick<OwnPart, 'refused' | 'whys'> = {}) {
+    const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '', ...part };
     const result = this.#decode(await this.#calls.alone('peek', request), plan);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
@@ -93,11 +91,11 @@ export class Partition {
   /** `eventLimits` is what was moved of the same decision at an account, as JSON for the event. */
   async settle(request: SettleRequest, eventLimits = ''): Promise<SettleResult & Moved> {
     const { connection, keys, scripts } = this.#deps;
-    const { actual, decisionId, fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
+    const { actual, decisionId, failure = '', fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
     const amounts = Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]);
     const recordKey = keys.record(decisionId);
     const declared = this.#deps.clustered ? await this.#keysOf([recordKey], receipt) : [];
-    const [status, first, at, changes, events] = (await connection.run(
+    const [status, first, at, changes, events, decidedAt, candidate, asked] = (await connection.run(
       scripts.settle,
       [keys.stream, keys.open, keys.records, ...declared],
       [
@@ -110,8 +108,9 @@ export class Partition {
         members({ usage }),
         receipt,
         eventLimits,
+        failure,
       ],
-    )) as [string, string | number, string, string, string];
+    )) as [string, string | number, string, string, string, string, string, string];
     if (status === 'unknown') return { kind: 'unknown' };
     if (status === 'conflict') return { kind: 'conflict', state: first as 'settled' | 'voided' };
     return {
@@ -119,8 +118,16 @@ export class Partition {
       replayed: first === 1,
       at: Number(at),
       changes: JSON.parse(changes),
+      decided: { at: Number(decidedAt), model: candidate || modelOf(asked) },
       events,
     };
+  }
+
+  /** What became of the takes of the request's run; undefined where they are not counted, or none was made. */
+  async run(request: Pick<TakeRequest, 'event' | 'plan'>): Promise<StoredRun | undefined> {
+    const key = runKeyOf(request, this.#deps.keys);
+    const text = key === undefined ? null : await this.#deps.connection.get(key);
+    return text === null ? undefined : JSON.parse(text);
   }
 
   /** How many records there are, and up to `limit` reservations that nobody settled in time: their record keys. */
@@ -206,3 +213,7 @@ export class Partition {
     return decodeTake(reply, plan, this.#deps.settings.maxRecords);
   }
 }
+
+/** The model that was asked for, of the JSON member that the record keeps of it. */
+const modelOf = (member: string): string | undefined =>
+  member === '' ? undefined : (JSON.parse(`{${member.slice(1)}}`) as { model: string }).model;

@@ -29,6 +29,9 @@ export interface Scripts {
   apiKeyIds: Script;
   noteApiKeysUsed: Script;
   audit: Script;
+  providerOutcome: Script;
+  providerHealth: Script;
+  raise: Script;
   partitions: Script;
 }
 
@@ -53,6 +56,9 @@ export function loadScripts(replace: Record<string, string> = {}): Scripts {
     apiKeyIds: load('api-key-ids-1', replace),
     noteApiKeysUsed: load('note-api-keys-used-2', replace),
     audit: load('audit-1', replace),
+    providerOutcome: load('provider-outcome-3', replace),
+    providerHealth: load('provider-health-1', replace),
+    raise: load('raise-1', replace),
     partitions: load('partitions-1', replace),
   };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { ApiKey } from '../../../schemas/api-key.ts';
-import type { Plan } from '../../../schemas/policy-io.ts';
+import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import type {
   ApiKeyChange,
   ApiKeyChanged,
@@ -24,6 +24,7 @@ import type {
   TakeResult,
 } from '../contract.ts';
 import { partitionKeys } from '../keys.ts';
+import type { ModelHealth, ProviderHealth, ProviderOutcome, ProviderRules } from '../provider-health.ts';
 import { ApiKeyPartitions } from './api-key-partitions.ts';
 import type { Connection } from './connection.ts';
 import { Partition } from './partition.ts';
@@ -92,6 +93,18 @@ export class RedisStore implements CounterStore {
 
   budgetGrants(version: string | undefined): Promise<BudgetGrants | undefined> {
     return this.#partition.budgetGrants.live(version);
+  }
+
+  providerOutcome(outcome: ProviderOutcome, rules: ProviderRules): Promise<ModelHealth> {
+    return this.#partition.providers.outcome(outcome, rules);
+  }
+
+  providerHealth(account: string): Promise<ProviderHealth> {
+    return this.#partition.providers.health(account);
+  }
+
+  raiseUsed(limit: Limit, remaining: number): Promise<number> {
+    return this.#partition.providers.raise(limit, remaining);
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -25,8 +25,9 @@ for _, key in ipairs(redis.call('KEYS', 'ocr:*')) do
   local left = redis.call('PTTL', key)
   local is_gate = string.find(key, '}:g:')
   if left > 0 or is_gate then
-    local at = is_gate and redis.call('GET', key) or redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
-    if string.find(key, '}:[dq]:') then left = math.ceil(left / HOUR_MS) * HOUR_MS end
+    local at = is_gate and string.match(redis.call('GET', key), '^%d+$')
+      or redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, '@x')
+    if string.find(key, '}:[dqr]:') then left = math.ceil(left / HOUR_MS) * HOUR_MS end
     redis.call('HSET', '${DEADLINES}', key, at or string.format('%.0f', old + left))
     redis.call('PERSIST', key)
   end

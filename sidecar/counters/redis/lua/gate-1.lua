@@ -8,18 +8,14 @@
 --
 -- @include whole
 -- @include now
-
--- It is over when its time is; the key goes some time after.
-local EXPIRY_SLACK_MS = 3600000
+-- @include gates
 
 local now = store_time()
 local closed = whole(ARGV[1])
 if ARGV[1] ~= '' and not closed then error('until when the gate is closed is not a whole number', 0) end
 if not closed or closed <= now then
   redis.call('DEL', KEYS[1])
-elseif closed == MAX_AMOUNT then
-  redis.call('SET', KEYS[1], text(closed))
 else
-  redis.call('SET', KEYS[1], text(closed), 'PX', text(closed - now + EXPIRY_SLACK_MS))
+  close_gate(KEYS[1], closed, nil, now)
 end
 return text(now)

@@ -9,15 +9,18 @@
 -- ARGV[2]  the decision's record key
 -- ARGV[3]  the tenant that may settle it; empty: any
 -- ARGV[4]  fingerprint of the report
--- ARGV[5]  JSON {tokens, requests, usd}: what was really used, each in digits and each optional
+-- ARGV[5]  JSON {tokens, input_tokens, output_tokens, requests, usd}: what was really used, each in digits and each optional
 -- ARGV[6]  the model that answered, as a JSON member with a comma before it; empty: the one that was asked for
 -- ARGV[7]  the usage, as a JSON member with a comma before it; may be empty
 -- ARGV[8]  the take's receipt, for a void where no record was kept; else empty
 -- ARGV[9]  what was moved of the same decision at an account, as JSON for the event; may be empty
+-- ARGV[10] how the call failed, for what its run tries next; empty: it did not
 --
 -- Returns {status, …}, where status is
 --   settled, voided  then 1 if it was done before, else 0; the time; JSON of the changes [{id, unit, amount, crossed}];
---                    of what was held for another partition's event, then JSON for that
+--                    of what was held for another partition's event JSON for that, else ''; when it was decided; the model
+--                    of its candidate, '' if it had none; the model that was asked for, as a JSON member with a comma
+--                    before it, '' if none was
 --   conflict         then the state that another report left it in
 --   unknown          no such decision, or another tenant's
 --
@@ -30,6 +33,7 @@
 -- @include counters
 -- @include usage-event
 -- @include record
+-- @include runs
 -- @include record-count
 
 local kind, record_key, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -38,9 +42,14 @@ local now = store_time()
 local kept = stored_record(record_key)
 local record = kept or (ARGV[8] ~= '' and cjson.decode(ARGV[8])) or nil
 
+local function answer(state, again)
+  local candidate = record.candidate and record.candidate.model or ''
+  return { state, again, record.settled_at, record.changes, record.events or '', record.decided_at, candidate, record.about.model }
+end
+
 if not record or (tenant ~= '' and record.about.tenant ~= tenant) then return { 'unknown' } end
 if record.state == 'settled' or record.state == 'voided' then
-  if record.report == fingerprint then return { record.state, 1, record.settled_at, record.changes, record.events or '' } end
+  if record.report == fingerprint then return answer(record.state, 1) end
   return { 'conflict', record.state }
 end
 
@@ -54,9 +63,10 @@ local changes, events = {}, {}
 local function change_of(limit)
   if limit.kind == 'c' and record.state == 'expired' then return nil end
   if kind == 'void' or limit.kind == 'c' then return 0 - whole(limit.cost) end
-  if not limit.settles or actual[limit.unit] == nil then return nil end
-  local used = whole(actual[limit.unit])
-  if not used then error('the amount of ' .. limit.unit .. ' is not a whole number', 0) end
+  local counted = limit.counts or limit.unit
+  if not limit.settles or actual[counted] == nil then return nil end
+  local used = whole(actual[counted])
+  if not used then error('the amount of ' .. counted .. ' is not a whole number', 0) end
   return used - whole(limit.cost)
 end
 
@@ -71,6 +81,7 @@ local function move(limit, change)
   return moved(read_counter(limit.key, limit.field), rule, given, change, now)
 end
 
+local run = ARGV[10] ~= '' and record.run and record.candidate and read_run(record.run) or nil
 local writes = {}
 for _, limit in ipairs(record.limits) do
   local change = change_of(limit)
@@ -107,5 +118,9 @@ else
   flush_record_count()
 end
 redis.call('ZREM', KEYS[2], record_key)
+if run then
+  run.failed[record.candidate.model] = ARGV[10]
+  write_run(record.run, run)
+end
 if kind == 'void' and record.request_key ~= '' then redis.call('DEL', record.request_key) end
-return { done, 0, record.settled_at, record.changes, record.events or '' }
+return answer(done, 0)

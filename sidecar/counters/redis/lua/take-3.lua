@@ -5,7 +5,8 @@
 -- KEYS[2]  the open reservations: record keys, scored by when they expire
 -- KEYS[3]  the number of records
 -- KEYS…    for each decision: the keys that its plan names by their index, the record key (where the grant is remembered),
---          its request key if it is idempotent, the gate of its key if it has one, the key of its lost call if it has one;
+--          its request key if it is idempotent, the gate of its key if it has one, the key of its lost call if it has one,
+--          that of its run if it counts the run's attempts;
 --          last, if ARGV[5] is not empty, where it is remembered what came of this call. No other key is touched: so a
 --          cluster sees before the script runs whether all of them are here
 -- ARGV[1]  take  as above
@@ -18,13 +19,16 @@
 -- ARGV[4]  how many records there may be
 -- ARGV[5]  the number of this call, to be remembered with which of its decisions were taken; empty: it is not
 -- ARGV[6]… three for each decision:
---   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json}]}]}
---          limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds, on_exceed}, and by kind
+--   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json, why}]}]}; a candidate may
+--          have `on`: for which reasons those before it may have been passed over, as an object
+--          limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds, on_exceed}, where it is so
+--          shared, counts, and by kind
 --          t {amount, period, interval}, w {bounds, usual, rollover}
 --   about  JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
 --   ask    JSON {keys, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
 --          what is owed), shared {limits, record}: what was held at an account, for the event and for the record, as JSON,
---          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before
+--          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before;
+--          attempts: how many takes its run may make; failed, whys: see `choose`, where another part of the decision knows
 --
 -- Returns a reply for each decision, whose first element is
 --   taken     then now, candidate (0: none), receipt, closed gates as JSON ('': none), and for each limit seven: granted (1, 0),
@@ -48,6 +52,7 @@
 -- @include counters
 -- @include gates
 -- @include look
+-- @include runs
 -- @include usage-event
 -- @include record
 -- @include record-count
@@ -98,16 +103,27 @@ local function append_denial(about, reason)
   append(event_json(about, 'denied', '[]', outcome, text(now), text(now)))
 end
 
+-- A run that has made as many takes as it may: how its first candidate stands.
+local function exhausted(plan, key_at)
+  local first = plan.candidates[1] or { limits = {}, json = '""' }
+  local passed = { closed = {}, whys = {} }
+  pass_over(passed, first, '"attempts"', MAX_AMOUNT, 'attempts')
+  local common, own = (look_at_all(plan.limits, key_at, now)), (look_at_all(first.limits, key_at, now))
+  return joined(common, own), false, 0, passed.closed, {}
+end
+
 -- What the plan comes to. What is owed is charged whatever there is room for, but not to a window that began since.
-local function views_of(plan, ask, key_at)
-  local views, granted, candidate, closed
-  if owe then
-    views, candidate, granted, closed = look_at_all(plan.limits, key_at, now), 0, true, {}
+local function views_of(plan, ask, key_at, run)
+  local views, granted, candidate, closed, probes
+  if run and run.attempts >= ask.attempts then
+    views, granted, candidate, closed, probes = exhausted(plan, key_at)
+  elseif owe then
+    views, candidate, granted, closed, probes = look_at_all(plan.limits, key_at, now), 0, true, {}, {}
     if #plan.candidates > 0 then
       views, candidate = joined(views, (look_at_all(plan.candidates[1].limits, key_at, now))), 1
     end
   else
-    views, granted, candidate, closed = choose(plan, key_at, now)
+    views, granted, candidate, closed, probes = choose(plan, key_at, now, { failed = run and run.failed or ask.failed, whys = ask.whys })
     if ask.refused then granted, candidate = false, 0 end
   end
   for _, view in ipairs(views) do
@@ -116,7 +132,7 @@ local function views_of(plan, ask, key_at)
     view.after = charge(view.state, granted and not view.over and view.limit.cost or 0)
     view.crossed = granted and not view.over and announce(view.after, view.limit.thresholds, view.capacity) or {}
   end
-  return views, granted, candidate, closed
+  return views, granted, candidate, closed, probes
 end
 
 -- Writes the record of a grant, and finds it again by its request id and by when it expires.
@@ -128,7 +144,8 @@ local function keep(record, receipt, record_key, request_key)
 end
 
 local function take(plan, about, ask, keys)
-  local views, granted, candidate, closed = views_of(plan, ask, keys.at)
+  local run = keys.run ~= '' and not owe and read_run(keys.run) or nil
+  local views, granted, candidate, closed, probes = views_of(plan, ask, keys.at, run)
   if not granted then
     if mode == 'take' and not ask.quiet then append_denial(about, 'rate_limited') end
     return reply('refused', views, 0, '', closed)
@@ -136,7 +153,8 @@ local function take(plan, about, ask, keys)
   local chosen = plan.candidates[candidate]
   local decided_at = ask.decided_at or text(now)
   local record = new_record(about, views, {
-    candidate = chosen, closed = closed, request_key = keys.request, ask = ask, decided_at = decided_at, hold = hold,
+    candidate = chosen, closed = closed, request_key = keys.request, run_key = keys.run, ask = ask, decided_at = decided_at,
+    hold = hold,
   }, now)
   if mode == 'peek' then return reply('taken', views, candidate, '', closed) end
 
@@ -152,6 +170,11 @@ local function take(plan, about, ask, keys)
   end
   local receipt = cjson.encode(record)
   if kept then keep(record, receipt, keys.record, keys.request) end
+  for _, probe in ipairs(probes) do close_gate(probe.key, now + probe.ms, probe.ms, now) end
+  if run then
+    run.attempts = run.attempts + 1
+    write_run(keys.run, run)
+  end
   for _, view in ipairs(views) do
     local limit, after = view.limit, view.after
     -- A window that an estimate of nothing is corrected in must be in the period that it was made in.
@@ -196,11 +219,12 @@ local key = 3
 for argument = 6, #ARGV, 3 do
   local ask = cjson.decode(ARGV[argument + 2])
   local first = key
-  local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '' }
+  local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '' }
   key = first + ask.keys + 1
   if ask.idempotent then key, keys.request = key + 1, KEYS[key + 1] end
   if ask.gated then key, keys.gate = key + 1, KEYS[key + 1] end
   if ask.lost then key, keys.lost = key + 1, KEYS[key + 1] end
+  if ask.attempts then key, keys.run = key + 1, KEYS[key + 1] end
   local ok, result = pcall(answer, ask, keys, argument)
   if ok then
     replies[#replies + 1] = result

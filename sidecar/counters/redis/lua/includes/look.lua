@@ -39,28 +39,66 @@ local function joined(a, b)
   return all
 end
 
--- Adds the candidate's closed gates, as JSON, and says whether there is none.
-local function are_open(gates, key_at, now, closed)
-  local before = #closed
-  for _, gate in ipairs(gates) do
-    local closed_to = closed_until(key_at(gate.key), now)
-    if closed_to then closed[#closed + 1] = gate.json .. ',"until":' .. text(closed_to) .. '}' end
-  end
-  return #closed == before
+-- Adds what a candidate is passed over for: the entry as JSON, and why, as `on` of the candidates after it names it.
+local function pass_over(passed, candidate, gate, closed_to, why)
+  passed.closed[#passed.closed + 1] = '{"gate":' .. gate .. ',"candidate":' .. candidate.json .. ',"until":' .. text(closed_to) .. '}'
+  passed.whys[#passed.whys + 1] = why
 end
 
--- The first candidate whose gates are open and that has room, with every limit it draws on; or the first one's limits,
--- refused. Gives the views, whether it is granted, which candidate (0: none), and the closed gates.
-local function choose(plan, key_at, now)
+-- The first reason for which one before it was passed over and for which it is no candidate.
+local function barred(candidate, whys)
+  for _, why in ipairs(candidate.on and whys or {}) do
+    if not candidate.on[why] then return why end
+  end
+end
+
+-- Adds the candidate's closed gates, and gives those that close behind whoever goes through.
+local function pass_gates(passed, candidate, key_at, now)
+  local probes = {}
+  for _, gate in ipairs(candidate.gates) do
+    local key = key_at(gate.key)
+    local closed_to, probe = closed_until(key, now)
+    if closed_to then pass_over(passed, candidate, gate.json, closed_to, gate.why) end
+    if probe then probes[#probes + 1] = { key = key, ms = probe } end
+  end
+  return probes
+end
+
+-- Adds the limits that are short: those that are shared, and those of the tenant only where nothing else is in the way.
+local function pass_limits(passed, candidate, views, before, now)
+  for _, shared in ipairs({ true, false }) do
+    if #passed.closed > before then return end
+    for _, view in ipairs(views) do
+      local limit = view.limit
+      if not view.granted and (limit.shared or false) == shared then
+        local name = cjson.encode((shared and 'limit:' or 'budget:') .. limit.id)
+        local back = view.retry < 0 and MAX_AMOUNT or now + view.retry
+        pass_over(passed, candidate, name, back, shared and 'rate_limit' or 'budget')
+      end
+    end
+  end
+end
+
+-- The first candidate that nothing stands in the way of and that has room, with every limit it draws on; or the first one's
+-- limits, refused. `tried` is {failed: how models failed in this run, whys: why candidates of others' parts were passed over}.
+-- Gives the views, whether it is granted, which candidate (0: none), what was passed over for what, and the chosen one's gates
+-- that close behind it.
+local function choose(plan, key_at, now, tried)
   local common, granted = look_at_all(plan.limits, key_at, now)
-  if #plan.candidates == 0 then return common, granted, 0, {} end
+  if #plan.candidates == 0 then return common, granted, 0, {}, {} end
   local first
-  local closed = {}
+  local passed = { closed = {}, whys = { unpack(tried.whys or {}) } }
   for i, candidate in ipairs(plan.candidates) do
-    local own, own_granted = look_at_all(candidate.limits, key_at, now)
-    local open = are_open(candidate.gates, key_at, now, closed)
-    if granted and open and own_granted then return joined(common, own), true, i, closed end
+    local own = look_at_all(candidate.limits, key_at, now)
+    local before = #passed.closed
+    local why = barred(candidate, passed.whys)
+    if why then pass_over(passed, candidate, '"on:' .. why .. '"', MAX_AMOUNT, why) end
+    local probes = pass_gates(passed, candidate, key_at, now)
+    local failure = tried.failed and tried.failed[candidate.model]
+    if failure then pass_over(passed, candidate, '"failed:' .. failure .. '"', MAX_AMOUNT, failure) end
+    if granted then pass_limits(passed, candidate, own, before, now) end
+    if granted and #passed.closed == before then return joined(common, own), true, i, passed.closed, probes end
     first = first or own
   end
-  return joined(common, first), false, 0, closed
+  return joined(common, first), false, 0, passed.closed, {}
 end

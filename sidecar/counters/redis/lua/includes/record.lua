@@ -5,7 +5,7 @@ local function new_charge(view, now)
   local limit, state = view.limit, view.state
   local given = {
     id = limit.id, kind = limit.kind, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
-    thresholds = limit.thresholds, crossed = view.crossed, settles = limit.settles, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
+    thresholds = limit.thresholds, crossed = view.crossed, settles = limit.settles, counts = limit.counts, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
     before = text(state.used), used = text(view.after.used), since = text(view.over and 0 or state.since or state.start or 0),
     refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(reset_at(view.after, limit, now)),
   }
@@ -15,8 +15,8 @@ local function new_charge(view, now)
   return given
 end
 
--- Reserved: something is still to come, the real usage or the end of the call. `more` is {candidate, closed, request_key, ask,
--- decided_at, hold}.
+-- Reserved: something is still to come, the real usage or the end of the call. `more` is {candidate, closed, request_key, run_key,
+-- ask, decided_at, hold}.
 local function new_record(about, views, more, now)
   local limits, open = {}, more.hold
   for i, view in ipairs(views) do
@@ -29,6 +29,7 @@ local function new_record(about, views, more, now)
     candidate = candidate and { model = candidate.model, json = candidate.json } or nil,
     closed = #more.closed > 0 and '[' .. table.concat(more.closed, ',') .. ']' or nil,
     shared = more.ask.shared and more.ask.shared.record or nil,
+    run = more.run_key ~= '' and more.run_key or nil,
     limits = limits, request_key = more.request_key, fingerprint = more.ask.fingerprint, decided_at = more.decided_at,
   }
 end
