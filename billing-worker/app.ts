@@ -1,9 +1,12 @@
 import { Hono } from 'hono';
 import type { Log } from '../runtime/log.ts';
 import { requireAdminToken } from '../runtime/require-admin-token.ts';
+import type { Tracing } from '../runtime/tracing/tracing.ts';
 import { wireError } from '../schemas/errors.ts';
 import type { BudgetFeed } from './budget-feed.ts';
 import { isAway } from './database/errors.ts';
+import { pagesApp } from './pages/app.tsx';
+import type { PagesOptions } from './pages/deps.ts';
 import { allocationRoutes } from './routes/allocation.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { type CyclesDeps, cycleRoutes } from './routes/cycles.ts';
@@ -26,6 +29,10 @@ export interface AppDeps extends HealthDeps, UsageReportDeps, CyclesDeps, Stripe
   adminToken: string | undefined;
   log: Log;
   feed: BudgetFeed;
+  /** Where `/admin` and `/portal` find what is not in the ledger; without it they are not there. */
+  pages?: PagesOptions | undefined;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 /** The billing worker's routes. Knows nothing of sockets, signals or the environment. */
@@ -39,8 +46,10 @@ export function createApp(deps: AppDeps): Hono {
     return c.json(wireError('internal_error', 'internal error'), 500);
   });
   app.notFound((c) => c.json(wireError('resource_not_found', 'no such route'), 404));
+  if (deps.tracing) app.use(deps.tracing.requests);
   app.route('/', healthRoutes(deps));
   app.route('/', stripeWebhookRoutes(deps));
+  if (deps.pages) app.route('/', pagesApp(deps, deps.pages));
   for (const path of ['/v1/*', '/api/admin/*']) app.use(path, requireAdminToken(deps.adminToken));
   app.route('/', eventRoutes(deps));
   app.route('/', usageRoutes(deps));

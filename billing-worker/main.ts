@@ -7,7 +7,7 @@ import { openKeyStore } from './keys/open-store.ts';
 import { serveBilling } from './serve.ts';
 import { openUsageStream } from './stream/open.ts';
 
-await runMain(async (process) => {
+await runMain('openclaw-billing-worker', async (process) => {
   const { closers, environment, log } = process;
   const { ADMIN_TOKEN, DATABASE_URL, DATA_DIR } = environment;
   const config = openLiveConfig(process);

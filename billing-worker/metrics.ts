@@ -1,17 +1,38 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
-import type { StreamLag, UsageStream } from '../schemas/usage-stream.ts';
+import { gaugeOf, oncePerScrape } from '../runtime/metrics/observed.ts';
+import type { Tracing } from '../runtime/tracing/tracing.ts';
+import type { ModelsConfig } from '../schemas/config/models.ts';
+import type { UsageStream } from '../schemas/usage-stream.ts';
 import type { Committed } from './ledger/ledger.ts';
+import { UsageTotals } from './metrics/usage-totals.ts';
 
-/** What the billing worker counts. Labels have few values: no tenant, user or model is one. */
+const MAX_LABEL_SETS = 1_000;
+
+export interface BillingMetricsDeps {
+  registry: Registry;
+  stream: Pick<UsageStream, 'lag'>;
+  /** The rate card. */
+  models: () => ModelsConfig;
+  /** So many tenants, users and models have metrics of their own. */
+  maxLabelSets?: number | undefined;
+  tracing?: Pick<Tracing, 'work'> | undefined;
+  clock: Clock;
+}
+
+/** What the billing worker counts, of each event once: when it is committed, and if it was not there before. */
 export class BillingMetrics {
   readonly #clock: Clock;
+  readonly #tracing: Pick<Tracing, 'work'> | undefined;
+  readonly #usage: UsageTotals;
   readonly #events: Counter;
   readonly #deadLetters: Counter;
   readonly #batch: Histogram;
 
-  constructor(registry: Registry, stream: UsageStream, clock: Clock) {
+  constructor({ clock, maxLabelSets = MAX_LABEL_SETS, models, registry, stream, tracing }: BillingMetricsDeps) {
     this.#clock = clock;
+    this.#tracing = tracing;
+    this.#usage = new UsageTotals(registry, { maxSets: maxLabelSets, models });
     this.#events = new Counter({
       name: 'openclaw_ledger_events_total',
       help: 'Stream entries that became ledger rows, by type; a delivery of one that was there already is not counted.',
@@ -32,40 +53,35 @@ export class BillingMetrics {
     registerLag(registry, stream);
   }
 
-  committed({ deadLetters, events }: Committed): void {
+  committed({ deadLetters, events, newRows }: Committed): void {
     for (const [type, count] of Object.entries(events)) this.#events.inc({ type }, count);
     this.#deadLetters.inc(deadLetters);
+    for (const row of newRows) this.#usage.add(row);
   }
 
-  async batch(append: () => Promise<void>): Promise<void> {
+  /** `entries`: how many. */
+  async batch(entries: number, append: () => Promise<void>): Promise<void> {
     const start = this.#clock.monotonic();
-    await append();
+    if (this.#tracing) await this.#tracing.work('ledger.append', { 'openclaw.entries': entries }, append);
+    else await append();
     this.#batch.observe((this.#clock.monotonic() - start) / 1000);
   }
 }
 
-/** Asked for once at each scrape; NaN while the stream cannot be reached, for 0 would say that all is well. */
-function registerLag(registry: Registry, stream: UsageStream): void {
-  let asked: Promise<StreamLag> | undefined;
-  const lag = () => {
-    asked ??= stream.lag().finally(() => {
-      asked = undefined;
-    });
-    return asked;
-  };
-  const gauge = (name: string, help: string, pick: (lag: StreamLag) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        this.set(await lag().then(pick, () => Number.NaN));
-      },
-    });
-  gauge('openclaw_usage_stream_lag_entries', 'Usage events that are not yet acknowledged.', ({ entries }) => entries);
-  gauge(
+/** NaN while the stream cannot be reached, for 0 would say that all is well. */
+function registerLag(registry: Registry, stream: Pick<UsageStream, 'lag'>): void {
+  const unknown = { entries: Number.NaN, oldestMs: Number.NaN };
+  const lag = oncePerScrape(() => stream.lag().catch(() => unknown));
+  gaugeOf(
+    registry,
+    'openclaw_usage_stream_lag_entries',
+    'Usage events that are not yet acknowledged.',
+    async () => (await lag()).entries,
+  );
+  gaugeOf(
+    registry,
     'openclaw_usage_stream_oldest_seconds',
     'Age of the oldest usage event that is not yet acknowledged.',
-    ({ oldestMs }) => oldestMs / 1000,
+    async () => (await lag()).oldestMs / 1000,
   );
 }

@@ -1,8 +1,9 @@
-import { collectDefaultMetrics, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { systemClock } from '../runtime/clock.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import type { Process } from '../runtime/main.ts';
+import { observeProcess } from '../runtime/metrics/process.ts';
 import { CLUSTER_PARTITIONS, type UsageStream } from '../schemas/usage-stream.ts';
 import { openDatabase } from './database/open.ts';
 import { openTargets } from './exports/open.ts';
@@ -11,19 +12,21 @@ import { PartitionKeeper } from './partitions/keeper.ts';
 import { createBillingWorker } from './worker.ts';
 
 export interface ServeDeps {
-  config: Pick<LiveConfig, 'current'>;
+  config: Pick<LiveConfig, 'current' | 'status'>;
   stream: UsageStream;
   /** Where the sidecars look for API keys. */
   store: KeyPublisherDeps['store'];
   registry: Registry;
   adminToken: string | undefined;
+  /** Of the sidecar in this process, if there is one; else SIDECAR_URL says it. */
+  sidecarUrl?: string;
 }
 
 /** Opens the ledger, carries the stream into it, and serves the billing API. Resolves with its address. */
-export async function serveBilling({ closers, environment, log }: Process, deps: ServeDeps): Promise<string> {
+export async function serveBilling({ closers, environment, log, tracing }: Process, deps: ServeDeps): Promise<string> {
   const { BILLING_PORT, CYCLE_GRACE_S, DATABASE_URL, DATA_DIR, HOST, INVOICE_ISSUER, REDIS_CLUSTER_URLS } = environment;
   const { adminToken, config, registry, store, stream } = deps;
-  collectDefaultMetrics({ register: registry });
+  observeProcess(registry, config.status);
   const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR, log });
   closers.add('database', () => database.close());
 
@@ -36,7 +39,14 @@ export async function serveBilling({ closers, environment, log }: Process, deps:
     invoicing: { issuer: INVOICE_ISSUER, graceMs: CYCLE_GRACE_S * 1_000 },
     exports: { targets, stripeWebhookSecret: environment.STRIPE_WEBHOOK_SECRET },
     adminToken,
+    pages: {
+      sidecarUrl: deps.sidecarUrl ?? environment.SIDECAR_URL ?? `http://127.0.0.1:${environment.PORT}`,
+      opaToken: environment.OPA_TOKEN?.[0],
+      users: () => config.current().users,
+    },
     registry,
+    maxLabelSets: environment.METRICS_MAX_LABEL_SETS,
+    tracing: tracing?.('billing-worker'),
     clock: systemClock,
     log,
   });

@@ -3,6 +3,7 @@ import type { Sql } from 'postgres';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Tracing } from '../runtime/tracing/tracing.ts';
 import type { UsageStream } from '../schemas/usage-stream.ts';
 import { createApp } from './app.ts';
 import { BudgetFeed } from './budget-feed.ts';
@@ -13,7 +14,10 @@ import { HeldWatch } from './held/watch.ts';
 import type { Terms } from './invoices/scope.ts';
 import { Calendar } from './ledger/calendar.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { observeDatabase } from './metrics/database.ts';
+import { DriftWatch } from './metrics/drift-watch.ts';
 import { BillingMetrics } from './metrics.ts';
+import type { PagesOptions } from './pages/deps.ts';
 
 export interface BillingWorkerDeps {
   /** An open and migrated database; it stays the caller's to close, after `stop`. */
@@ -26,7 +30,13 @@ export interface BillingWorkerDeps {
   /** Where finalised invoices are sent; nowhere by default. */
   exports?: { targets: readonly Target[]; stripeWebhookSecret: string | undefined };
   adminToken: string | undefined;
+  /** Of `/admin` and `/portal`, which are not there without it. */
+  pages?: PagesOptions;
   registry: Registry;
+  /** So many tenants, users and models have metrics of their own. */
+  maxLabelSets?: number;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
   clock: Clock;
   log: Log;
 }
@@ -43,9 +53,10 @@ export interface BillingWorker {
 
 /** Puts the billing worker together. */
 export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
-  const { clock, config, invoicing, log, registry, sql, stream } = deps;
+  const { clock, config, invoicing, log, maxLabelSets, registry, sql, stream, tracing } = deps;
   const calendar = new Calendar();
-  const metrics = new BillingMetrics(registry, stream, clock);
+  const metrics = new BillingMetrics({ registry, stream, models: () => config().models, maxLabelSets, tracing, clock });
+  observeDatabase(registry, sql);
   const feed = new BudgetFeed();
   const ledger = new Ledger({
     sql,
@@ -63,13 +74,14 @@ export function createBillingWorker(deps: BillingWorkerDeps): BillingWorker {
   });
   const consumer = new Consumer({
     stream,
-    append: (entries) => metrics.batch(() => ledger.append(entries)),
+    append: (entries) => metrics.batch(entries.length, () => ledger.append(entries)),
     clock,
     log,
   });
   const dispatchers = openDispatchers(deps.exports?.targets ?? [], deps);
   const held = new HeldWatch({ sql, terms: config, registry, clock, log });
-  const running = [consumer, held, ...dispatchers];
+  const drift = new DriftWatch({ sql, terms: config, registry, clock, log });
+  const running = [consumer, held, drift, ...dispatchers];
   return {
     app: createApp({
       ...deps,

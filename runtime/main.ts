@@ -2,12 +2,15 @@ import { ConfigError } from './config/config-error.ts';
 import { type Environment, processEnvironment } from './config/environment.ts';
 import { createLog, type Log } from './log.ts';
 import { Closers, closeOnSignals, GRACE_MS } from './shutdown.ts';
+import { type OpenTracing, openTracing } from './tracing/tracing.ts';
 
 export interface Process {
   environment: Environment;
   log: Log;
   /** Whatever is opened is added here, and closed in reverse order at the end. */
   closers: Closers;
+  /** Undefined: nothing is traced. */
+  tracing?: OpenTracing | undefined;
   /** Says something to the person who started it, beside the log. */
   print(text: string): void;
   /** Ends a process that runs, as a wrong configuration ends one that starts. */
@@ -16,9 +19,9 @@ export interface Process {
 
 /**
  * Runs a program: reads the environment, starts, and stays until a signal. What is wrong with the configuration is
- * printed for a person, one problem to a line, and ends the process with 1.
+ * printed for a person, one problem to a line, and ends the process with 1. `name`: by which its traces are known.
  */
-export async function runMain(start: (context: Process) => Promise<void>): Promise<void> {
+export async function runMain(name: string, start: (context: Process) => Promise<void>): Promise<void> {
   const closers = new Closers();
   const exit = (code: number) => process.exit(code);
   let failed = false;
@@ -38,6 +41,7 @@ export async function runMain(start: (context: Process) => Promise<void>): Promi
       environment,
       log,
       closers,
+      tracing: await openTracing({ environment, name, closers, log }),
       print: (text) => process.stdout.write(`${text}\n`),
       fail: (error) => void fail('cannot go on', error),
     });

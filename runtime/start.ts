@@ -17,7 +17,7 @@ import { type Process, runMain } from './main.ts';
 import { welcome } from './welcome.ts';
 
 /** `npm start`: sidecar and billing worker in one process, on the embedded stores where no server is named. */
-await runMain(async (process) => {
+await runMain('openclaw-rating', async (process) => {
   const { closers, environment, print } = process;
   const { ADMIN_TOKEN, DATA_DIR, HOST } = environment;
   const config = openLiveConfig(process);
@@ -33,7 +33,7 @@ await runMain(async (process) => {
   const adminToken = ADMIN_TOKEN ?? (isLoopback(HOST) ? keptAdminToken(DATA_DIR) : undefined);
   // The policy is loaded first: a wrong one is told at once, and the embedded database takes seconds.
   const sidecar = await serveSidecar(process, { config, store, adminToken });
-  const billing = await serveBilling(process, { config, store, stream, registry, adminToken });
+  const billing = await serveBilling(process, { config, store, stream, registry, adminToken, sidecarUrl: sidecar });
   config.start();
   print(welcome({ sidecar, billing, adminToken, environment }));
 });

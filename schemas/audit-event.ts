@@ -14,6 +14,7 @@ export const AUDIT_ACTIONS = [
   'config.refused',
   'policy.activated',
   'policy.refused',
+  'cooldown.cleared',
   'usage_log.imported',
   'invoice.finalised',
   'invoice.credited',

@@ -4,6 +4,7 @@ import { budgetsSchema } from './config/budgets.ts';
 import { modelsSchema } from './config/models.ts';
 import { teamsSchema } from './config/teams.ts';
 import { tenantsSchema } from './config/tenants.ts';
+import { FAILURES } from './failures.ts';
 import type { ClosedGate, LimitOutcome, Outcome } from './policy-io.ts';
 
 /**
@@ -34,21 +35,19 @@ const limitOutcomeSchema = z.strictObject({
   ...numbers,
 } satisfies Record<keyof LimitOutcome, z.ZodType>);
 
-/** With `raw_counters` a gate is told with its candidate and until when it is closed. */
-const closedSchema = z.union([
-  z.string(),
-  z.strictObject({
-    gate: z.string(),
-    candidate: z.string(),
-    until: amountSchema,
-  } satisfies Record<keyof ClosedGate, z.ZodType>),
-]);
+const closedSchema = z.strictObject({
+  gate: z
+    .string()
+    .describe('A gate, limit:<id> of a shared limit, budget:<id> of the tenant\'s own, failed:<how>, on:<why> or attempts.'),
+  candidate: z.string().describe('The model that was passed over for it.'),
+  until: amount('Epoch milliseconds until which it is closed. Only with raw_counters.'),
+} satisfies Record<keyof ClosedGate, z.ZodType>);
 
 const outcomeSchema = z
   .strictObject({
     granted: z.boolean().describe('Whether everything was taken. If not, nothing was.'),
     candidate: z.string().nullable().describe('The model that was chosen from the candidates of the plan.'),
-    closed: z.array(closedSchema).describe('Gates for which candidates were passed over.'),
+    closed: z.array(closedSchema).describe('What candidates were passed over for, in their order.'),
     limits: z.array(limitOutcomeSchema).describe('How each limit came out.'),
   } satisfies Record<keyof Outcome, z.ZodType>)
   .optional()
@@ -70,6 +69,7 @@ export const policyInputSchema = z.looseObject({
   input_tokens: amount('Tokens of the prompt, if they were counted.'),
   max_output_tokens: amount('The most that the answer may have.'),
   estimated_tokens: amount('An estimate of the whole call.'),
+  task_class: name('What kind of work it is, as the caller sorts it: a rule of providers.yaml may name it.'),
   identity: z
     .strictObject({ type: z.string() })
     .optional()
@@ -87,12 +87,60 @@ const userSchema = z.strictObject({
   projects: z.array(z.string()),
 });
 
+const requestLimit = amount('Less what is kept back; not there where nothing is said of it. So below.');
+
+/** `providers.yaml`, resolved: what a policy looks for is found by its name. */
+const policyProvidersSchema = z.strictObject({
+  accounts: z.record(
+    z.string(),
+    z.strictObject({
+      provider: z.string(),
+      per: z.enum(['account', 'model']).describe('model: each model has the limits for itself.'),
+      limits: z.strictObject({
+        requests_per_minute: requestLimit,
+        tokens_per_minute: requestLimit,
+        input_tokens_per_minute: requestLimit,
+        output_tokens_per_minute: requestLimit,
+        requests_per_day: requestLimit,
+        timezone: z.string().describe('Where the day begins.'),
+      }),
+    }),
+  ),
+  account_of_model: z.record(z.string(), z.string()).describe('Of models that an account names.'),
+  account_of_prefix: z
+    .array(z.strictObject({ prefix: z.string(), account: z.string() }))
+    .describe('Of models that begin so, the longest first.'),
+  account_of_provider: z.record(z.string(), z.string()).describe('Of all others, by what stands before the first /.'),
+  id_of_alias: z.record(z.string(), z.string()).describe('The names that models.yaml gives a model beside its id.'),
+  chains: z
+    .record(
+      z.string(),
+      z.strictObject({ models: z.array(z.string()), on: z.array(z.enum(FAILURES)), max_attempts: z.int() }),
+    )
+    .describe('What stands in for a model, by its id.'),
+  rules: z.array(
+    z.strictObject({
+      when: z.strictObject({
+        input_tokens_below: amount('Tokens of the prompt.'),
+        input_tokens_from: amount('Tokens of the prompt.'),
+        roles: z.array(z.string()).optional(),
+        task_classes: z.array(z.string()).optional(),
+        budget_used_percent_from: amount("Of the user's daily budget."),
+      }),
+      model: z.string(),
+    }),
+  ),
+});
+
+export type PolicyProviders = z.infer<typeof policyProvidersSchema>;
+
 /** `data.config`: what the files of `CONFIG_DIR` say, without their secrets. */
 export const policyConfigSchema = z.strictObject({
   tenants: tenantsSchema,
   models: modelsSchema,
   budgets: budgetsSchema,
   teams: teamsSchema,
+  providers: policyProvidersSchema,
   authentication: z.strictObject({ require_user: z.boolean() }),
   users: z.record(z.string(), userSchema).describe('By id.'),
 });

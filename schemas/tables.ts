@@ -20,6 +20,7 @@ import type { UsageEvent, UsageEventType } from './usage-event.ts';
 
 export * from './delivery-tables.ts';
 export * from './invoice-tables.ts';
+export * from './page-tables.ts';
 
 const instant = () => timestamp({ withTimezone: true, mode: 'date' });
 /** Money in USD, as a decimal string in TypeScript. */

@@ -29,8 +29,8 @@ export const usageReportSchema = z.strictObject({
   error: z
     .strictObject({
       status: z.int().min(100).max(599).optional(),
-      /** Without it the status tells. */
-      type: z.enum(FAILURES).optional(),
+      /** Without it the status tells. `quota`: a rate limit that waiting a little does not help against. */
+      type: z.enum([...FAILURES, 'quota']).optional(),
       /** Seconds, as the provider's `Retry-After` said. */
       retry_after: z.number().min(0).max(31_536_000).optional(),
       headers: headersSchema.optional(),

@@ -11,11 +11,30 @@ import { run } from './lib/run.mjs';
  * @throws {Error} with the compiler's messages; what could be compiled is in `dist/` all the same
  */
 export async function ensureBuilt({ root = projectRoot } = {}) {
+  await compile(root, 'tsconfig.build.json');
+}
+
+/**
+ * Compiles OpenClaw's plugin into its own `dist/`, which is what OpenClaw loads.
+ * @param {{ root?: string }} [options]
+ */
+export async function ensurePluginBuilt({ root = projectRoot } = {}) {
+  await compile(root, 'openclaw-plugin');
+}
+
+/**
+ * @param {string} root
+ * @param {string} project
+ */
+async function compile(root, project) {
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   await withLock(join(root, '.cache', 'build.lock'), async () => {
-    const outcome = await run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root });
+    const outcome = await run(process.execPath, [compiler, '-p', project], { cwd: root });
     if (!outcome.ok) throw new Error(`the sources do not compile:\n${outcome.stdout.trim() || outcome.problem}`);
   });
 }
 
-if (isMain(import.meta.url)) await ensureBuilt();
+if (isMain(import.meta.url)) {
+  await ensureBuilt();
+  await ensurePluginBuilt();
+}

@@ -6,6 +6,7 @@ import type { Environment } from '../runtime/config/environment.ts';
 import type { Config } from '../runtime/config/files.ts';
 import type { ConfigStatus } from '../runtime/config/live-config.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Tracing } from '../runtime/tracing/tracing.ts';
 import { errorText, wireError } from '../schemas/errors.ts';
 import type { Granted } from './admin/granted.ts';
 import { adminRoutes } from './admin/routes.ts';
@@ -16,11 +17,16 @@ import type { DecisionLog } from './decision-log/decision-log.ts';
 import { authenticate, serviceOnly } from './identity/authenticate.ts';
 import type { Identities } from './identity/identities.ts';
 import type { KeyChanges } from './keys/changes.ts';
+import type { UsageReports } from './metrics/usage-reports.ts';
 import type { DecisionMetrics } from './metrics.ts';
 import type { Notices } from './notices/notices.ts';
+import type { Peps } from './peps/peps.ts';
+import { pepRoutes } from './peps/routes.ts';
 import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PolicyStatus } from './policy/status.ts';
+import type { HealthView } from './providers/health-view.ts';
+import type { ProviderReports } from './providers/provider-reports.ts';
 import type { Labels } from './routes/active-config.ts';
 import { authzRoutes } from './routes/authz.ts';
 import { batchRoutes } from './routes/batch.ts';
@@ -31,6 +37,7 @@ import { healthRoutes } from './routes/health.ts';
 import { httpMetrics } from './routes/http-metrics.ts';
 import { notOfferedRoutes } from './routes/not-offered.ts';
 import { commonToAllPaths } from './routes/paths.ts';
+import { providerStatusRoutes } from './routes/provider-status.ts';
 import { statusRoutes } from './routes/status.ts';
 import { usageRoutes } from './routes/usage.ts';
 import type { Shadow } from './shadow/shadow.ts';
@@ -47,12 +54,19 @@ export interface AppDeps {
   /** Undefined: decisions are not logged. */
   decisionLog: DecisionLog | undefined;
   metrics: DecisionMetrics;
+  usageReports: UsageReports;
+  /** Undefined: nothing is traced. */
+  tracing: Tracing | undefined;
+  peps: Peps;
   registry: Registry;
   environment: Environment;
   identities: Identities;
   granted: Granted;
   keyChanges: KeyChanges;
   notices: Notices | undefined;
+  /** What is known of the models of provider accounts. */
+  health: HealthView;
+  providerReports: ProviderReports;
   config: () => Config;
   configStatus: () => ConfigStatus;
   /** Undefined: the admin's routes are closed, and say how to open them. */
@@ -68,11 +82,12 @@ export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.onError((error, c) => failure(error, c, deps.log));
   app.notFound(notFound);
+  if (deps.tracing) app.use(deps.tracing.requests);
   app.use(httpMetrics(deps.registry, deps.clock), commonToAllPaths);
   app.route('/', healthRoutes(deps));
   const authenticated = authenticate(deps.identities);
   for (const path of ['/', '/v0/*', '/v1/*']) app.use(path, authenticated);
-  for (const path of ['/v1/status', '/v1/config']) app.use(path, serviceOnly);
+  for (const path of ['/v1/status', '/v1/status/*', '/v1/config']) app.use(path, serviceOnly);
   const data = {
     ...deps,
     maxBodyBytes: environment.MAX_BODY_BYTES,
@@ -83,8 +98,10 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', dataV0Routes(data));
   app.route('/', batchRoutes(data));
   app.route('/', usageRoutes(data));
+  app.route('/', pepRoutes(data));
   app.route('/', decisionRoutes(deps));
   app.route('/', statusRoutes(deps));
+  app.route('/', providerStatusRoutes(deps));
   app.route('/', authzRoutes(deps));
   app.route('/', adminRoutes(deps));
   app.route('/', notOfferedRoutes());

@@ -4,7 +4,7 @@ import { runMain } from '../runtime/main.ts';
 import { openSharedCounters } from './counters/open.ts';
 import { serveSidecar } from './serve.ts';
 
-await runMain(async (process) => {
+await runMain('openclaw-sidecar', async (process) => {
   const config = openLiveConfig(process);
   const store = await openSharedCounters(process);
   if (!store) {

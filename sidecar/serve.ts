@@ -11,7 +11,8 @@ export async function serveSidecar(
   { adminToken, config, store }: { adminToken: string | undefined; config: LiveConfig; store: CounterStore },
 ): Promise<string> {
   const { closers, environment, log } = process;
-  const app = await createSidecar({ ...process, adminToken, config, store, clock: systemClock });
+  const tracing = process.tracing?.('sidecar');
+  const app = await createSidecar({ ...process, tracing, adminToken, config, store, clock: systemClock });
   const listening = await listen(app, { host: environment.HOST, port: environment.PORT, variable: 'PORT' });
   closers.add('sidecar listener', () => listening.close());
   log.info({ url: listening.url }, 'sidecar is listening');

@@ -1,13 +1,15 @@
 import type { Hono } from 'hono';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { v4 as uuidv4 } from 'uuid';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { policyData } from '../runtime/config/policy-data.ts';
 import type { Log } from '../runtime/log.ts';
+import { observeProcess } from '../runtime/metrics/process.ts';
 import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
+import type { Tracing } from '../runtime/tracing/tracing.ts';
 import { Granted } from './admin/granted.ts';
 import { createApp } from './app.ts';
 import { AuditTrail } from './audit-trail.ts';
@@ -26,11 +28,26 @@ import { RefusedCallers } from './identity/refused-callers.ts';
 import { KeyChanges } from './keys/changes.ts';
 import { IssuedKeys } from './keys/issued-keys.ts';
 import { UseNotes } from './keys/use-notes.ts';
-import { DecisionMetrics, observeConfig, observeDenials, observeOwed, observeRecordsFull } from './metrics.ts';
+import { measuredPhases } from './metrics/phases.ts';
+import { observeStore } from './metrics/store-health.ts';
+import { UsageReports } from './metrics/usage-reports.ts';
+import {
+  DecisionMetrics,
+  observeDenials,
+  observeOwed,
+  observePolicyRevision,
+  observeRecordsFull,
+  observeRevocations,
+} from './metrics.ts';
 import { openNotices } from './notices/open.ts';
+import { Peps } from './peps/peps.ts';
 import type { BundleListener } from './policy/bundle-report.ts';
 import { openPolicies, openShadowPolicies } from './policy/open-policies.ts';
 import type { Policies } from './policy/policies.ts';
+import { HealthView } from './providers/health-view.ts';
+import { LimitCorrections } from './providers/limit-corrections.ts';
+import { observeProviders } from './providers/metrics.ts';
+import { ProviderReports } from './providers/provider-reports.ts';
 import { ShadowCounts } from './shadow/counts.ts';
 import { Shadow } from './shadow/shadow.ts';
 import { SomeLines } from './shadow/some-lines.ts';
@@ -43,6 +60,8 @@ export interface SidecarDeps {
   log: Log;
   closers: Closers;
   adminToken: string | undefined;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
@@ -54,8 +73,10 @@ export async function createSidecar({
   environment,
   log,
   store,
+  tracing,
 }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
+  const phases = measuredPhases(registry, clock, tracing);
   const labels = { id: uuidv4(), version: packageVersion };
   const auditTrail = new AuditTrail({ store, instance: labels.id, clock, log });
   closers.add('audit', () => auditTrail.close());
@@ -77,6 +98,7 @@ export async function createSidecar({
       configDir: environment.CONFIG_DIR,
       issued,
       onRefused: (refused) => refusedCallers.note(refused),
+      phase: phases.identify,
       clock,
       log,
     },
@@ -96,6 +118,10 @@ export async function createSidecar({
   const granted = new Granted({ store, now: () => clock.now(), log });
   await granted.start();
   closers.add('grants of budgets', () => granted.stop());
+  const health = new HealthView({ store, accounts: () => Object.keys(config.current().providers.accounts), log });
+  health.start();
+  closers.add('health of providers', () => health.stop());
+  observeProviders(registry, health, () => clock.now());
   const notices = openNotices({ environment, registry, clock, log });
   closers.add('notices', async () => notices?.close());
   const revocations = new Revocations(store, log);
@@ -105,8 +131,10 @@ export async function createSidecar({
   closers.add('expiry', () => expiry.stop());
   const owed = await openOwed({ clock, closers, environment, log, store });
   const recordsFull = new RecordsFullAlarm(clock, log);
-  collectDefaultMetrics({ register: registry });
-  observeConfig(registry, config.status);
+  observeProcess(registry, config.status);
+  observeStore(registry, store);
+  observePolicyRevision(registry, policies.status);
+  observeRevocations(registry, revocations);
   observeDenials(registry, denials);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
@@ -119,17 +147,39 @@ export async function createSidecar({
     policyStatus: policies.status,
     shadow: shadowPolicies && openShadow(shadowPolicies, { clock, log, registry }),
     shadowStatus: shadowPolicies?.status,
-    decider: new Decider({ policy: policies.current, store, revocations, denials, owed, recordsFull, clock, log }),
+    decider: new Decider({
+      policy: policies.current,
+      store,
+      revocations,
+      denials,
+      owed,
+      recordsFull,
+      phases,
+      clock,
+      log,
+    }),
     store,
     owed,
     decisionLog: logging?.decisionLog,
-    metrics: new DecisionMetrics(registry, clock),
+    metrics: new DecisionMetrics(registry, clock, tracing),
+    usageReports: new UsageReports(registry),
+    tracing,
+    peps: new Peps(clock, log),
     registry,
     environment,
     identities,
     granted,
     keyChanges: new KeyChanges({ store, issued, clock }),
     notices,
+    health,
+    providerReports: new ProviderReports({
+      store,
+      view: health,
+      corrections: new LimitCorrections({ store, clock, log }),
+      config: config.current,
+      random: Math.random,
+      log,
+    }),
     config: config.current,
     configStatus: config.status,
     adminToken,

@@ -1,8 +1,8 @@
 import postgres, { type Options, type Sql } from 'postgres';
 import type { Log } from '../../runtime/log.ts';
 
-/** Connections of one process to a server: one ingests, the others answer `/v1/usage`. */
-const POOL_SIZE = 4;
+/** Connections of one process to a server: some ingest, the others answer `/v1/usage`. */
+const POOL_SIZE = 6;
 /** A batch takes under a second; what waits longer is held up by a lock, and is rolled back and tried again. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 

@@ -1,7 +1,8 @@
 import type { BillingCycle } from '../../schemas/config/tenants.ts';
 import { anchorMonthOf, type Cycle, cycleAt, dayAt } from '../cycles.ts';
 
-interface Found {
+/** A day of a tenant's calendar and the billing cycle that it is in; the same object for all instants of it, mostly. */
+export interface CalendarDay {
   day: ReturnType<typeof dayAt>;
   cycle: Cycle;
 }
@@ -15,11 +16,11 @@ const MOST_DAYS = 4_000;
  * more than the database takes to insert it.
  */
 export class Calendar {
-  readonly #kinds = new Map<string, Map<number, Found[]>>();
+  readonly #kinds = new Map<string, Map<number, CalendarDay[]>>();
   /** Of a configuration, so that its key is made once. */
-  readonly #known = new WeakMap<BillingCycle, Map<number, Found[]>>();
+  readonly #known = new WeakMap<BillingCycle, Map<number, CalendarDay[]>>();
 
-  at(instant: number, config: BillingCycle): Found {
+  at(instant: number, config: BillingCycle): CalendarDay {
     const days = this.#known.get(config) ?? this.#kindOf(config);
     // A day of UTC has parts of two or three days of any other zone.
     const index = Math.floor(instant / DAY_MS);
@@ -32,9 +33,9 @@ export class Calendar {
     return found;
   }
 
-  #kindOf(config: BillingCycle): Map<number, Found[]> {
+  #kindOf(config: BillingCycle): Map<number, CalendarDay[]> {
     const key = `${config.period} ${anchorMonthOf(config)} ${config.anchor_day} ${config.timezone}`;
-    const days = this.#kinds.get(key) ?? new Map<number, Found[]>();
+    const days = this.#kinds.get(key) ?? new Map<number, CalendarDay[]>();
     this.#kinds.set(key, days);
     this.#known.set(config, days);
     return days;

@@ -3,10 +3,16 @@ import type { usageEvents } from '../../schemas/tables.ts';
 import type { UsageEvent } from '../../schemas/usage-event.ts';
 import { billingCycleOf } from '../cycles.ts';
 import { pricePerToken } from '../pricing/pricing.ts';
-import type { Calendar } from './calendar.ts';
+import type { Calendar, CalendarDay } from './calendar.ts';
 
 /** A row of the ledger before the database adds what it computes itself. */
-export type LedgerRow = Omit<typeof usageEvents.$inferInsert, 'cost_usd' | 'recorded_at'>;
+export interface LedgerRow extends Omit<typeof usageEvents.$inferInsert, (typeof NOT_GIVEN)[number]> {
+  /** In place of `cycle_start`, `cycle_end` and `day`: few of them are told apart in a batch. */
+  calendarDay: CalendarDay;
+}
+
+/** Columns that the database computes, and those that it takes from the row's day of the calendar. */
+export const NOT_GIVEN = ['cost_usd', 'recorded_at', 'cycle_start', 'cycle_end', 'day'] as const;
 
 export interface Terms {
   tenants: TenantsConfig;
@@ -19,7 +25,6 @@ export interface Terms {
  */
 export function ledgerRow(event: UsageEvent, streamId: string, { calendar, tenants }: Terms): LedgerRow {
   const { count, outcome, tenant_id, type, usage } = event;
-  const { cycle, day } = calendar.at(event.decided_at, billingCycleOf(tenants, tenant_id));
   return {
     id: event.id,
     type,
@@ -53,9 +58,7 @@ export function ledgerRow(event: UsageEvent, streamId: string, { calendar, tenan
     reason: outcome.reason,
     policy_revision: event.policy_revision,
     degraded: event.degraded ?? false,
-    cycle_start: new Date(cycle.start),
-    cycle_end: new Date(cycle.end),
-    day: day.date,
+    calendarDay: calendar.at(event.decided_at, billingCycleOf(tenants, tenant_id)),
     decided_at: new Date(event.decided_at),
     at: new Date(event.at),
     stream_id: streamId,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type AuditEvent, auditEventSchema } from '../../schemas/audit-event.ts';
 import { USAGE_EVENT_VERSION, type UsageEvent, usageEventSchema } from '../../schemas/usage-event.ts';
+import { isUsual } from './usual-event.ts';
 
 export type Parsed =
   | { kind: 'usage'; event: UsageEvent }
@@ -27,9 +28,14 @@ export function parseEntry(text: string | undefined): Parsed {
 }
 
 function parseUsage(json: unknown, text: string): Parsed {
+  if (!text.includes('\\u') && isUsual(json)) return ofItsTime(json);
   const { data: event, error } = usageEventSchema.safeParse(json);
   if (error) return unreadable(z.prettifyError(error));
   if (LONE_SURROGATE.test(text) && !isWellFormed(event)) return unreadable(ILL_FORMED);
+  return ofItsTime(event);
+}
+
+function ofItsTime(event: UsageEvent): Parsed {
   return withinTime([event.decided_at, event.at])
     ? { kind: 'usage', event }
     : unreadable('decided_at and at must be before the year 10000');

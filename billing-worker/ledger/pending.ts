@@ -37,4 +37,10 @@ export function deadLetter({ entry, reason }: Refused) {
   return { stream: entry.stream, stream_id: entry.id, raw, digest, reason };
 }
 
-export const rowsOf = (pending: Pending[]): LedgerRow[] => pending.flatMap((one) => ('row' in one ? [one.row] : []));
+/** In the order of their keys. */
+export const rowsOf = (pending: Pending[]): LedgerRow[] =>
+  pending.flatMap((one) => ('row' in one ? [one.row] : [])).sort(byKey);
+
+/** By UTF-16 units, as it is quickest: any order will do that is the same for all workers. */
+const byKey = (a: LedgerRow, b: LedgerRow) =>
+  a.id === b.id ? a.decided_at.getTime() - b.decided_at.getTime() : a.id < b.id ? -1 : 1;

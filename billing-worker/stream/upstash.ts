@@ -14,8 +14,8 @@ import {
 } from './stream-commands.ts';
 import { answered, type UpstashAccess, upstashClient } from './upstash-client.ts';
 
-/** Upstash lets a reader hold 1,000 unacknowledged entries, and refuses a read that could lead beyond. */
-const MAX_COUNT = 500;
+/** Upstash lets a reader hold 1,000 unacknowledged entries, and refuses a read that could lead beyond: three batches are on their way. */
+const MAX_COUNT = 300;
 
 /** Between reads that find nothing; doubled each time, for every request is billed. */
 const FIRST_PAUSE_MS = 50;

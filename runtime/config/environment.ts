@@ -78,6 +78,32 @@ const bundle = text('a bundle file or a URL').refine(
   { error: 'must be a file, or a URL that begins with https:// or http:// and has no user and password' },
 );
 
+/** `api-key=x,region=eu`, as OpenTelemetry has it: values are percent-encoded. */
+const headerPairs = z
+  .string()
+  .transform((value) =>
+    value.split(',').map((each) => /^\s*([\w!#$&'*+.^`|~-]+)=([\x21-\x2b\x2d-\x7e]*)\s*$/.exec(each)),
+  )
+  .refine((pairs) => pairs.every((pair) => pair !== null && canDecode(pair[2] ?? '')), {
+    error: 'must be names and percent-encoded values, such as api-key=x,region=y',
+  })
+  .transform((pairs) =>
+    Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', decodeURIComponent(pair?.[2] ?? '')])),
+  );
+
+function canDecode(value: string): boolean {
+  try {
+    return decodeURIComponent(value) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+const share = z
+  .string()
+  .regex(/^(0(\.\d+)?|1(\.0+)?)$/, { error: 'must be a number from 0 to 1' })
+  .transform(Number);
+
 const flag = z.enum(['0', '1'], { error: 'must be 1 or 0' }).transform((value) => value === '1');
 
 const port = whole(0, 65_535, 'a TCP port');
@@ -104,6 +130,7 @@ export const environmentSchema = z.object({
   UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
+  SIDECAR_URL: restUrl.optional(),
   LEDGER_RETENTION_MONTHS: whole(3, 1_200, 'months').optional(),
   CYCLE_GRACE_S: whole(0, 2_592_000, 'seconds').default(3_600),
   INVOICE_ISSUER: z
@@ -146,6 +173,11 @@ export const environmentSchema = z.object({
   NOTIFY_SLACK_URL: restUrl.optional(),
   NOTIFY_WEBHOOK_URL: restUrl.optional(),
   NOTIFY_WEBHOOK_SECRET: text('a secret').optional(),
+  METRICS_MAX_LABEL_SETS: whole(0, 100_000, 'label sets').default(1_000),
+  OTEL_EXPORTER_OTLP_ENDPOINT: restUrl.optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: headerPairs.default({}),
+  OTEL_SERVICE_NAME: text('a name').optional(),
+  OTEL_TRACES_SAMPLER_ARG: share.default(1),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'must be trace, debug, info, warn, error, fatal or silent',

@@ -1,11 +1,14 @@
+import type { PolicyProviders } from '../../schemas/policy-input.ts';
 import type { Config } from './files.ts';
+import { providerData } from './provider-data.ts';
 
 /** What policies see of the configuration, as `data.config`: no key, and nothing of how tokens are checked. */
-export const policyData = ({ auth, budgets, models, teams, tenants, users }: Config): PolicyData => ({
+export const policyData = ({ auth, budgets, models, providers, teams, tenants, users }: Config): PolicyData => ({
   tenants,
   models,
   budgets,
   teams,
+  providers: providerData(providers, models),
   authentication: { require_user: auth.enabled && auth.require_user },
   users: Object.fromEntries(
     users.users.map(({ department, id, projects, role, team, tenant, tier }) => [
@@ -16,6 +19,7 @@ export const policyData = ({ auth, budgets, models, teams, tenants, users }: Con
 });
 
 export interface PolicyData extends Pick<Config, 'tenants' | 'models' | 'budgets' | 'teams'> {
+  providers: PolicyProviders;
   authentication: { require_user: boolean };
   /** By id. */
   users: Record<

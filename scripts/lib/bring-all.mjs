@@ -1,4 +1,5 @@
 import { bringCaddy } from '../bring-caddy.mjs';
+import { bringChromium } from '../bring-chromium.mjs';
 import { bringHaproxy } from '../bring-haproxy.mjs';
 import { bringNginx } from '../bring-nginx.mjs';
 import { bringPostgres } from '../bring-postgres.mjs';
@@ -18,13 +19,20 @@ const COMPONENTS = [
   { name: 'nginx', tests: 'the tests on a real bundle server', bring: bringNginx },
   { name: 'Caddy', tests: 'the tests on a real Caddy', bring: bringCaddy },
   { name: 'HAProxy', tests: 'the tests of two sidecars behind a real balancer', bring: bringHaproxy },
+  { name: 'Chromium', tests: 'the tests of the pages in a real browser', bring: bringChromium },
   { name: 'stripe-mock', tests: 'the tests of what is sent to Stripe against its schema', bring: bringStripeMock },
+  { name: 'OpenClaw', tests: 'the tests of the plugin in a real OpenClaw', bring: bringOpenClaw },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
 ];
 
 /** @type {Bring} */
 async function bringStripeMock(options) {
   return (await import('../bring-stripe-mock.mjs')).bringStripeMock(options);
+}
+
+/** @type {Bring} */
+async function bringOpenClaw(options) {
+  return (await import('../bring-openclaw.mjs')).bringOpenClaw(options);
 }
 
 /** @type {Bring} */

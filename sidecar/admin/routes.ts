@@ -2,12 +2,13 @@ import { Hono } from 'hono';
 import { requireAdminToken } from '../../runtime/require-admin-token.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { type BudgetReportDeps, budgetReport } from './budget-report.ts';
+import { type CooldownsDeps, cooldownRoutes } from './cooldowns.ts';
 import { type GrantsDeps, grantRoutes } from './grants.ts';
 import { type KeysDeps, keyRoutes } from './keys.ts';
 import { pageSize } from './page-size.ts';
 
-export interface AdminDeps extends BudgetReportDeps, GrantsDeps, KeysDeps {
-  store: BudgetReportDeps['store'] & GrantsDeps['store'] & KeysDeps['store'];
+export interface AdminDeps extends BudgetReportDeps, GrantsDeps, KeysDeps, CooldownsDeps {
+  store: BudgetReportDeps['store'] & GrantsDeps['store'] & KeysDeps['store'] & CooldownsDeps['store'];
   granted: BudgetReportDeps['granted'] & GrantsDeps['granted'];
   identities: BudgetReportDeps['identities'] & KeysDeps['identities'];
   /** Undefined: the routes are closed, and say how to open them. */
@@ -46,5 +47,6 @@ export function adminRoutes(deps: AdminDeps): Hono {
   });
   app.route('/', grantRoutes(deps));
   app.route('/', keyRoutes(deps));
+  app.route('/', cooldownRoutes(deps));
   return app;
 }

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
-import type { Decision, Plan } from '../../schemas/policy-io.ts';
+import type { Decision, Outcome, Plan } from '../../schemas/policy-io.ts';
 import type { Reason } from '../../schemas/reasons.ts';
 import {
   type CounterStore,
@@ -11,6 +11,7 @@ import {
   RecordsFull,
   type TakeResult,
 } from '../counters/contract.ts';
+import { during, type Phases } from '../metrics/phases.ts';
 import { type Policy, PolicyError } from '../policy/policy.ts';
 import type { Answer } from './answer.ts';
 import { asIfThereWereRoom, withoutNumbers } from './degraded.ts';
@@ -31,6 +32,8 @@ export interface DeciderDeps {
   /** What is allowed while the store is away, and not charged yet; undefined where the store cannot be away. */
   owed: Pick<OwedJournal, 'allows' | 'request' | 'add'> | undefined;
   recordsFull: Pick<RecordsFullAlarm, 'raise'> | undefined;
+  /** Undefined: nobody wants to know how long each takes. */
+  phases?: Phases | undefined;
   clock: Clock;
   log: Log;
 }
@@ -63,7 +66,7 @@ export class Decider {
     const policy = given ?? this.#deps.policy();
     const step = new Step(this.#deps, policy, request, dryRun);
     try {
-      const plan = await policy.plan(request.pkg, request.input);
+      const plan = await during(this.#deps.phases?.plan, () => policy.plan(request.pkg, request.input));
       return await (plan.refuse ? step.refused(plan, plan.refuse) : step.counted(plan));
     } catch (error) {
       if (error instanceof PolicyError) return step.failed('policy_error', 500, error);
@@ -170,8 +173,7 @@ class Step {
   }
 
   async #decidedWithoutNumbers(plan: Plan): Promise<Decision> {
-    const { input, pkg } = this.#request;
-    return withoutNumbers(await this.#policy.decide(pkg, input, asIfThereWereRoom(plan), plan));
+    return withoutNumbers(await this.#decide(plan, asIfThereWereRoom(plan)));
   }
 
   async failed(reason: Reason, status: number, error: Error): Promise<Answer> {
@@ -186,14 +188,21 @@ class Step {
 
   #take(plan: Plan): Promise<TakeResult> {
     const { fingerprint, keyGate, requestId } = this.#request;
-    return this.#deps.denials.take({
+    const request = {
       decisionId: this.#decisionId,
       plan,
       event: this.#event,
       requestId,
       fingerprint,
       ...(keyGate !== undefined && { keyGate }),
-    });
+    };
+    return during(this.#deps.phases?.take, () => this.#deps.denials.take(request));
+  }
+
+  /** What the policy makes of an outcome. */
+  #decide(plan: Plan, outcome: Outcome) {
+    const { input, pkg } = this.#request;
+    return during(this.#deps.phases?.decide, () => this.#policy.decide(pkg, input, outcome, plan));
   }
 
   async #peek(plan: Plan): Promise<Extract<TakeResult, { kind: 'taken' | 'refused' }>> {
@@ -207,11 +216,11 @@ class Step {
     // The policy that granted it is gone: what stands is that it was granted.
     if (result.kind === 'replayed' && result.policyRevision !== this.#policy.revision) return GRANTED;
     try {
-      const decision = await this.#policy.decide(this.#request.pkg, this.#request.input, outcome, plan);
+      const decision = await this.#decide(plan, outcome);
       if (decision.allow && !outcome.granted) {
         throw new PolicyError(`${this.#request.pkg}/decision allows what a limit refused`);
       }
-      return { ...fillTemplates(decision, outcome, plan), ...(decision.about && { about: decision.about }) };
+      return { ...fillTemplates(decision, outcome, plan, result.at), ...(decision.about && { about: decision.about }) };
     } catch (error) {
       if (result.kind === 'taken' && !this.#dryRun)
         await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import { type Decision, decisionSchema, type LimitOutcome, type Outcome, planSchema } from '../../schemas/policy-io.ts';
 import { decisive, fillTemplates } from './message.ts';
 
@@ -49,15 +50,35 @@ const saying = (message: string): Decision =>
     obligations: { footer: message },
   });
 
+const NOW = Date.parse('2026-01-02T03:00:00Z');
+
 test('fills message, warnings and footer with the exact numbers', () => {
   const text = '{tokens_used}/{tokens_limit} ({percent_used}%) {tokens_remaining} left, {period}, until {reset_time}';
   const filled = '10000/10000 (100%) 0 left, daily, until 2026-01-02T03:04:05.678Z';
-  const decision = fillTemplates(saying(text), outcome(limit('a')), plan);
+  const decision = fillTemplates(saying(text), outcome(limit('a')), plan, NOW);
   expect(decision).toMatchObject({ message: filled, warnings: [filled], obligations: { footer: filled } });
 });
 
 test('leaves placeholders that it does not know', () => {
-  expect(fillTemplates(saying('{nonsense} {}'), outcome(limit('a')), plan).message).toBe('{nonsense} {}');
+  expect(fillTemplates(saying('{nonsense} {}'), outcome(limit('a')), plan, NOW).message).toBe('{nonsense} {}');
+});
+
+test('says when the first of those that were passed over may be back', () => {
+  const text = '{available_at} {available_in}';
+  const passed = (candidate: string, gate: string, seconds: number) => ({
+    candidate,
+    gate,
+    until: NOW + 1_000 * seconds,
+  });
+  const filled = (...closed: Outcome['closed']) =>
+    fillTemplates(saying(text), { ...outcome(), closed }, plan, NOW).message;
+  const both = [passed('a', 'cooldown:a', 30), passed('a', 'circuit:a', 240), passed('b', 'cooldown:b', 7_300)];
+  expect(filled(...both)).toBe('2026-01-02T03:04:00.000Z 4 min');
+  expect(filled(...both, passed('c', 'limit:x', 29.5))).toBe('2026-01-02T03:00:29.500Z 30 s');
+  expect(filled({ candidate: 'a', gate: 'failed:other', until: MAX_AMOUNT }, passed('b', 'on:other', 1))).toBe(
+    'later later',
+  );
+  expect(filled(...both.slice(2))).toContain('3 h');
 });
 
 describe('a decision about some of its limits', () => {
@@ -72,7 +93,7 @@ describe('a decision about some of its limits', () => {
   });
 
   test('tells their numbers, and in a warning those of the one that crossed a threshold', () => {
-    expect(fillTemplates(about(['day', 'month']), outcome(bucket, day, month), plan)).toEqual({
+    expect(fillTemplates(about(['day', 'month']), outcome(bucket, day, month), plan, NOW)).toEqual({
       ...saying('80%'),
       warnings: ['76%'],
       obligations: { footer: '80%', notify: [{ to: 'admin', message: '80%', level: 1 }] },
@@ -81,14 +102,14 @@ describe('a decision about some of its limits', () => {
 
   test('tells those of all, where it names none that is there', () => {
     for (const ids of [undefined, [], ['elsewhere']]) {
-      const told = fillTemplates(about(ids), outcome(bucket, day, month), plan);
+      const told = fillTemplates(about(ids), outcome(bucket, day, month), plan, NOW);
       expect(told).toMatchObject({ message: '99%', warnings: ['99%'] });
       expect(told).not.toHaveProperty('about');
     }
   });
 
   test('keeps its placeholders where there is no limit', () => {
-    expect(fillTemplates(about(['day']), outcome(), plan).message).toBe(text);
+    expect(fillTemplates(about(['day']), outcome(), plan, NOW).message).toBe(text);
   });
 });
 
@@ -108,7 +129,7 @@ describe('beside limits of the user', () => {
 
   test('a message tells of those that decided, warnings and footer of those of the user', () => {
     const own = limit('user', { used_percent: 76, crossed: [75] });
-    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both);
+    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both, NOW);
     expect(decision).toEqual({
       ...saying('at 120%'),
       warnings: ['at 76%'],
@@ -118,7 +139,7 @@ describe('beside limits of the user', () => {
 
   test('where the user crossed nothing a warning is about what did', () => {
     const own = limit('user', { used_percent: 60 });
-    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both);
+    const decision = fillTemplates({ ...saying(text), about: ['department'] }, outcome(department, own), both, NOW);
     expect(decision).toMatchObject({ warnings: ['at 120%'], obligations: { footer: 'at 60%' } });
   });
 
@@ -130,7 +151,7 @@ describe('beside limits of the user', () => {
     [0, '$0.00'],
   ])('%d nano-dollars are %s', (used, shown) => {
     const money = planSchema.parse({ limits: [budget('team', 'usd')] });
-    expect(fillTemplates(saying('{tokens_used}'), outcome(limit('team', { used })), money).message).toBe(shown);
+    expect(fillTemplates(saying('{tokens_used}'), outcome(limit('team', { used })), money, NOW).message).toBe(shown);
   });
 });
 

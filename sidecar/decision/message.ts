@@ -1,7 +1,9 @@
 import type { Decision, Limit, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
+import { backAt } from './back-at.ts';
 import { windowSeconds } from './window-seconds.ts';
 
-const PLACEHOLDER = /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time)\}/g;
+const PLACEHOLDER =
+  /\{(percent_used|period|tokens_used|tokens_limit|tokens_remaining|reset_time|available_at|available_in)\}/g;
 
 const PERIODS: Record<number, string> = {
   60: 'per-minute',
@@ -14,9 +16,9 @@ const PERIODS: Record<number, string> = {
 /**
  * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, among those
  * that the decision is `about`. Warnings and footer speak to the user: of the user's own limits where it has any, and in warnings of
- * one that crossed a threshold.
+ * one that crossed a threshold. `now`: by the clock of what candidates were passed over for.
  */
-export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan): Decision {
+export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan, now: number): Decision {
   const told = outcome.limits.filter(({ id }) => decision.about?.includes(id));
   const limits = told.length ? told : outcome.limits;
   const own = outcome.limits.filter(({ id }) => ruleOf(id, plan)?.subject.type === 'user');
@@ -25,7 +27,7 @@ export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan):
   const footer = decisive({ limits: own }) ?? limit;
   const warning = crossing(own) ?? crossing(limits) ?? limit;
   return fillPlaceholders(decision, {
-    text: (name) => value(name, limit, plan),
+    text: (name) => availability(name, outcome, now) ?? value(name, limit, plan),
     warning: (name) => value(name, warning, plan),
     footer: (name) => value(name, footer, plan),
   });
@@ -66,6 +68,22 @@ export function decisive({ limits }: Pick<Outcome, 'limits'>): LimitOutcome | un
     (most, limit) => (most && most.used_percent >= limit.used_percent ? most : limit),
     undefined,
   );
+}
+
+/** When some candidate may be back. */
+function availability(name: string, { closed }: Outcome, now: number): string | undefined {
+  if (name !== 'available_at' && name !== 'available_in') return undefined;
+  const at = backAt(closed);
+  if (at === undefined) return 'later';
+  return name === 'available_at' ? new Date(at).toISOString() : inWords(at - now);
+}
+
+/** Rounded up: who waits this long never comes too early. */
+function inWords(ms: number): string {
+  const seconds = Math.max(1, Math.ceil(ms / 1_000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
 }
 
 /** Without any limit there is no number, and the placeholder stays. */

@@ -2,6 +2,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Config } from '../../runtime/config/files.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { IssuedKeys } from '../keys/issued-keys.ts';
+import type { Phase } from '../metrics/phases.ts';
 import { Refusal } from '../routes/refusal.ts';
 import { bind } from './bind.ts';
 import { clientAddress } from './client-address.ts';
@@ -20,6 +21,8 @@ export interface IdentitiesOptions {
   issued: Pick<IssuedKeys, 'find'>;
   /** Told of everyone who is not let in. */
   onRefused: (refused: RefusedCaller) => void;
+  /** Undefined: nobody wants to know how long it takes. */
+  phase?: Phase | undefined;
   clock: Clock;
   log: Log;
 }
@@ -70,7 +73,13 @@ export class Identities {
 
   /** Who shows this, and from where. Throws `CountersUnavailable` for a key that only the store knows while it is away. */
   identify(shown: Shown): Identity | Unidentified | Promise<Identity | Unidentified> {
-    return this.#inUse.identify(shown);
+    const { phase } = this.#options;
+    if (!phase) return this.#inUse.identify(shown);
+    const begun = phase.begin();
+    const who = this.#inUse.identify(shown);
+    if (who instanceof Promise) return who.finally(() => phase.end(begun));
+    phase.end(begun);
+    return who;
   }
 
   /** Where a request comes from: behind trusted proxies, what they say. */

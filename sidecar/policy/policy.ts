@@ -172,7 +172,7 @@ function meteredPackages(entrypoints: readonly string[]): Set<string> {
 const bands = ({ candidate, closed, granted, limits }: Outcome) => ({
   granted,
   candidate,
-  closed: closed.map(({ gate }) => gate),
+  closed: closed.map(({ candidate: model, gate }) => ({ candidate: model, gate })),
   limits: limits.map(band),
 });
 

@@ -108,7 +108,7 @@ async function metered(
     address,
   });
   const answer = take
-    ? await metrics.observe(target.pkg, () => decider.decide(request, policy))
+    ? await metrics.observe(target.pkg, () => decider.decide(request, policy), request.subject.tenant_id)
     : await decider.preview(request, policy);
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);

@@ -1,5 +1,6 @@
 import type { Limit, LimitOutcome, Outcome } from '../../schemas/policy-io.ts';
 import type { Answer } from '../decision/answer.ts';
+import { backAt } from '../decision/back-at.ts';
 import { decisive } from '../decision/message.ts';
 import { windowSeconds } from '../decision/window-seconds.ts';
 
@@ -7,12 +8,13 @@ import { windowSeconds } from '../decision/window-seconds.ts';
  * `RateLimit-Policy` and `RateLimit` for each limit of the answer, and `Retry-After` where waiting helps.
  * The syntax is that of draft-ietf-httpapi-ratelimit-headers-10; no other place depends on it.
  */
-export function rateLimitHeaders({ about, at, decision, outcome, plan }: Answer): Record<string, string> {
+export function rateLimitHeaders(answer: Answer): Record<string, string> {
+  const { at, decision, outcome, plan } = answer;
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
   const rules = new Map(
     [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].map((limit) => [limit.id, limit]),
   );
-  const wait = outcome.granted ? undefined : decisive(refusing(outcome, about))?.retry_after_ms;
+  const wait = outcome.granted ? undefined : waitFor(answer, outcome);
   return {
     ...(outcome.limits.length && {
       'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, rules.get(limit.id))).join(', '),
@@ -20,6 +22,13 @@ export function rateLimitHeaders({ about, at, decision, outcome, plan }: Answer)
     }),
     ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
   };
+}
+
+/** Of a provider that is not available it is not the limits alone that tell. */
+function waitFor({ about, at, decision }: Answer, outcome: Outcome) {
+  if (decision.reason !== 'provider_unavailable') return decisive(refusing(outcome, about))?.retry_after_ms;
+  const back = backAt(outcome.closed);
+  return back === undefined ? undefined : Math.max(0, back - at);
 }
 
 /** A refusal shows the limits of the first candidate: what the policy says it is about tells which of them refused. */

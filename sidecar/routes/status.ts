@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import type { Environment } from '../../runtime/config/environment.ts';
 import type { ConfigStatus } from '../../runtime/config/live-config.ts';
 import type { SinkStatus } from '../decision-log/sink.ts';
+import type { Peps } from '../peps/peps.ts';
 import type { PolicyStatus } from '../policy/status.ts';
 import { activeConfig, type Labels, labelsOf } from './active-config.ts';
 import { instant } from './instant.ts';
@@ -15,6 +16,7 @@ export interface StatusDeps extends PluginDeps {
   shadowStatus: (() => PolicyStatus) | undefined;
   labels: Labels;
   configStatus: () => ConfigStatus;
+  peps: Peps;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface StatusDeps extends PluginDeps {
  * `/v1/config`: https://www.openpolicyagent.org/docs/rest-api#config-api
  */
 export function statusRoutes(deps: StatusDeps): Hono {
-  const { configStatus, decisionLog, environment, labels, policyStatus, shadowStatus } = deps;
+  const { configStatus, decisionLog, environment, labels, peps, policyStatus, shadowStatus } = deps;
   const app = new Hono();
   app.get('/v1/status', (c) => {
     const bundles = {
@@ -35,6 +37,7 @@ export function statusRoutes(deps: StatusDeps): Hono {
       ...(decisionLog && { decision_logs: decisionLogs(decisionLog.status) }),
       plugins: pluginStates(deps),
       config: configFiles(configStatus()),
+      peps: peps.list().map(({ lastSeen, ...pep }) => ({ ...pep, last_seen: instant(lastSeen) })),
     };
     return reply(c, { result }, { pretty: readOptions(c).pretty });
   });

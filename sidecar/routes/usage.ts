@@ -10,9 +10,13 @@ import type { OwedJournal } from '../decision/owed/journal.ts';
 import { nanosOf } from '../decision/price.ts';
 import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { UsageReports } from '../metrics/usage-reports.ts';
+import type { DecisionMetrics } from '../metrics.ts';
 import { noticesOfReport } from '../notices/notice.ts';
 import type { Notices } from '../notices/notices.ts';
 import { canonical } from '../policy/canonical.ts';
+import { callOutcome } from '../providers/call-outcome.ts';
+import type { ProviderReports } from '../providers/provider-reports.ts';
 import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
 import { parseAny, requireExactNumbers } from './json.ts';
@@ -25,6 +29,9 @@ export interface UsageDeps {
   shadow: Shadow | undefined;
   /** Undefined: no admin is told of anything. */
   notices: Notices | undefined;
+  providerReports: Pick<ProviderReports, 'note'>;
+  metrics: Pick<DecisionMetrics, 'limits'>;
+  usageReports: Pick<UsageReports, 'note'>;
   clock: Clock;
   config: () => Config;
   maxBodyBytes: number;
@@ -38,10 +45,13 @@ export function usageRoutes({
   clock,
   config,
   maxBodyBytes,
+  metrics,
   notices,
   owed,
+  providerReports,
   shadow,
   store,
+  usageReports,
 }: UsageDeps): Hono<IdentifiedEnv> {
   const app = new Hono<IdentifiedEnv>();
   app.post('/v1/usage', async (c) => {
@@ -59,6 +69,7 @@ export function usageRoutes({
     const report = ofTenant(parsed.data, c.get('identity'));
     // The counters do not know of it yet, and will within about a second of their return.
     if (isOwed(owed, report)) return c.json(wireError('internal_error', NOT_CHARGED), 503, { 'Retry-After': '1' });
+    const outcome = callOutcome(report, clock.now());
     const settle: SettleRequest = {
       decisionId: owed.nameOf(report.decision_id),
       tenantId: report.tenant_id,
@@ -66,9 +77,15 @@ export function usageRoutes({
       actual: actual(report, config().models, clock.now()),
       usage: report.usage,
       model: report.model,
+      failure: outcome.failure,
       fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
     };
     const result = await store.settle(settle);
+    if ('decided' in result) await providerReports.note(report, result.decided, outcome);
+    if ('changes' in result && !result.replayed) {
+      usageReports.note(report);
+      for (const { crossed, id } of result.changes) if (crossed) metrics.limits.crossed(id, crossed);
+    }
     // Also of a decision that only the shadow policy took an estimate for.
     if (result.kind === 'settled' && !result.replayed) {
       const { tenant_id: tenantId = '' } = report;
@@ -111,7 +128,13 @@ function actual({ model, usage }: UsageReport, card: ModelsConfig, now: number):
   if (!usage || Object.keys(usage).length === 0) return {};
   const { cache_read = 0, cache_write = 0, input = 0, output = 0 } = usage;
   const usd = model === undefined ? undefined : nanosOf(usage, model, card, now);
-  return { tokens: input + output + cache_read + cache_write, ...(usd !== undefined && { usd }) };
+  return {
+    tokens: input + output + cache_read + cache_write,
+    // A provider that limits the tokens of prompts counts what it reads anew, and not what it finds in its cache.
+    input_tokens: input + cache_write,
+    output_tokens: output,
+    ...(usd !== undefined && { usd }),
+  };
 }
 
 function settled(decisionId: string, result: SettleResult) {

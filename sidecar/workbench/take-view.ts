@@ -16,7 +16,7 @@ export function takeView(outcome: Outcome | undefined): string {
   const { candidate, closed, granted, limits } = outcome;
   return [
     `TAKE  ${granted ? 'granted' : 'refused, so nothing was taken'}${candidate === null ? '' : `, chosen ${candidate}`}`,
-    ...closed.map(({ candidate: model, gate }) => `  ${model} was passed over: ${gate} is closed`),
+    ...closed.map(({ candidate: model, gate }) => `  ${model} was passed over: ${gate}`),
     ...(limits.length ? [table(COLUMNS, limits.map(row))] : []),
   ].join('\n');
 }

@@ -10,6 +10,7 @@ import { adminRoutes } from '../../sidecar/admin/routes.ts';
 import { readRequest } from '../../sidecar/decision/request.ts';
 import { Identities } from '../../sidecar/identity/identities.ts';
 import { KeyChanges } from '../../sidecar/keys/changes.ts';
+import { HealthView } from '../../sidecar/providers/health-view.ts';
 import { scratchDecider } from '../../sidecar/simulation/scratch-decider.ts';
 import { createScratchStore } from '../../sidecar/simulation/scratch-store.ts';
 import { SimulatedClock } from '../../sidecar/simulation/simulated-clock.ts';
@@ -102,7 +103,8 @@ test('is what is printed, field by field', async () => {
   const granted = new Granted({ store, now: () => clock.now(), log });
   const { issued } = identitiesOn({ store, clock });
   const keyChanges = new KeyChanges({ store, issued, clock });
-  const deps = { config: () => config, identities, granted, keyChanges, policy: () => policy, store, clock };
+  const health = new HealthView({ store, accounts: () => [], log });
+  const deps = { config: () => config, identities, granted, health, keyChanges, policy: () => policy, store, clock };
   const app = adminRoutes({ ...deps, adminToken: 'admin' });
   const response = await app.request('/api/admin/budgets', { headers: ADMIN });
   expect(await response.json()).toEqual({

@@ -21,6 +21,10 @@ export const bringCaddy = (): Promise<string> =>
 export const bringHaproxy = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-haproxy.mjs')).bringHaproxy(options));
 
+/** Absolute path of a real Chromium. */
+export const bringChromium = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-chromium.mjs')).bringChromium(options));
+
 export const bringPostgres = (): Promise<{ native: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-postgres.mjs')).bringPostgres(options));
 
@@ -31,6 +35,10 @@ export const bringOpa = (): Promise<string> =>
 /** Absolute path of the pinned stripe-mock. */
 export const bringStripeMock = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-stripe-mock.mjs')).bringStripeMock(options));
+
+/** The pinned OpenClaw and a Node that can run it. */
+export const bringOpenClaw = (): Promise<{ node: string; program: string; version: string }> =>
+  bring(async (options) => (await loadScript('bring-openclaw.mjs')).bringOpenClaw(options));
 
 /** Path of the Compose specification's JSON schema. */
 export const bringComposeSchema = (): Promise<string> =>

@@ -31,7 +31,7 @@ interface Shell {
 }
 
 interface Scripts {
-  'build.mjs': { ensureBuilt(): Promise<void> };
+  'build.mjs': { ensureBuilt(): Promise<void>; ensurePluginBuilt(): Promise<void> };
   'install.mjs': {
     ensureDependencies(options: { log: BringOptions['log']; root: string }): Promise<void>;
     checkNode(version: string): void;
@@ -42,10 +42,14 @@ interface Scripts {
   };
   'bring-nginx.mjs': { bringNginx(options: BringOptions): Promise<string> };
   'bring-caddy.mjs': { bringCaddy(options: BringOptions): Promise<string> };
+  'bring-chromium.mjs': { bringChromium(options: BringOptions): Promise<string> };
   'bring-haproxy.mjs': { bringHaproxy(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-stripe-mock.mjs': { bringStripeMock(options: BringOptions): Promise<string> };
+  'bring-openclaw.mjs': {
+    bringOpenClaw(options: BringOptions): Promise<{ node: string; program: string; version: string }>;
+  };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
   'lib/complete-lockfile.mjs': {
     completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };

@@ -22,11 +22,28 @@ limits_of(request, budgets, cost, denying) := [limit |
 		"capacity": budget.capacity,
 		"cost": cost[budget.unit],
 		"settles": true,
-		"window": object.union(_windows(budgets.per_user_budgets.reset_schedule)[budget.period], budget.rollover),
+		"window": object.union(window(budget.period, budgets), budget.rollover),
 		"thresholds": _thresholds(budgets),
 		"on_exceed": _on_exceed(budget.action, denying),
 	})
 ]
+
+# METADATA
+# title: Window
+# description: The `day` or the `month` of the file's schedule.
+# scope: document
+window("day", budgets) := {
+	"period": "day",
+	"reset_time": budgets.per_user_budgets.reset_schedule.daily_reset_time,
+	"timezone": budgets.per_user_budgets.reset_schedule.timezone,
+}
+
+window("month", budgets) := {
+	"period": "month",
+	"reset_time": budgets.per_user_budgets.reset_schedule.daily_reset_time,
+	"reset_day": budgets.per_user_budgets.reset_schedule.monthly_reset_day,
+	"timezone": budgets.per_user_budgets.reset_schedule.timezone,
+}
 
 # METADATA
 # title: Drawn on
@@ -69,16 +86,27 @@ cost(estimated, model, card) := {
 	price := models.nanos_per_token(model, card)
 }
 
-_prompt(request) := _amount(request, "input_tokens")
+# METADATA
+# title: Prompt tokens
+# description: Those that the request says, else a token for four characters; undefined where it says neither.
+# scope: document
+prompt_tokens(request) := _amount(request, "input_tokens")
 
-_prompt(request) := ceil(_amount(request, "prompt_chars") / 4) if not _says(request, "input_tokens")
+prompt_tokens(request) := ceil(_amount(request, "prompt_chars") / 4) if not _says(request, "input_tokens")
 
-_prompt(request) := 0 if {
-	not _says(request, "input_tokens")
-	not _says(request, "prompt_chars")
-}
+# METADATA
+# title: Answer tokens
+# description: The most that the request says the answer may have; 0 where it says nothing.
+# scope: document
+answer_tokens(request) := _amount(request, "max_output_tokens") if {
+	_says(request, "max_output_tokens")
+} else := 0
 
-_answer(request, _) := _amount(request, "max_output_tokens")
+_prompt(request) := tokens if {
+	tokens := prompt_tokens(request)
+} else := 0
+
+_answer(request, _) := answer_tokens(request) if _says(request, "max_output_tokens")
 
 _answer(request, budgets) := budgets.per_user_budgets.expected_output_tokens if {
 	not _says(request, "max_output_tokens")
@@ -155,16 +183,6 @@ _rules := [
 ]
 
 _tokens := {"day": "daily_tokens", "month": "monthly_tokens"}
-
-_windows(schedule) := {
-	"day": {"period": "day", "reset_time": schedule.daily_reset_time, "timezone": schedule.timezone},
-	"month": {
-		"period": "month",
-		"reset_time": schedule.daily_reset_time,
-		"reset_day": schedule.monthly_reset_day,
-		"timezone": schedule.timezone,
-	},
-}
 
 _rollover(rule) := {"rollover": {"max": rule.max_rollover_tokens}} if rule.enabled
 

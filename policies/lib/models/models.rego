@@ -7,7 +7,8 @@ package lib.models
 
 # METADATA
 # title: Weight
-# description: How many bucket tokens one request to the model costs; 1 for a model that `card`, the rate card, does not know.
+# description: |
+#   How many bucket tokens one request to the model costs; 1 for a model that `card`, the rate card, does not know.
 # scope: document
 weight(name, card) := model.weight if {
 	model := _found(name, card)
