@@ -3,6 +3,7 @@ import { bringChromium } from '../bring-chromium.mjs';
 import { bringHaproxy } from '../bring-haproxy.mjs';
 import { bringNginx } from '../bring-nginx.mjs';
 import { bringPostgres } from '../bring-postgres.mjs';
+import { bringPrometheus } from '../bring-prometheus.mjs';
 import { bringRedis } from '../bring-redis.mjs';
 import { seconds } from './progress.mjs';
 
@@ -20,6 +21,12 @@ const COMPONENTS = [
   { name: 'Caddy', tests: 'the tests on a real Caddy', bring: bringCaddy },
   { name: 'HAProxy', tests: 'the tests of two sidecars behind a real balancer', bring: bringHaproxy },
   { name: 'Chromium', tests: 'the tests of the pages in a real browser', bring: bringChromium },
+  {
+    name: 'Prometheus',
+    tests: 'the tests of metrics, rules and dashboard on a real Prometheus',
+    bring: bringPrometheus,
+  },
+  { name: 'kubeconform', tests: 'the tests of the Kubernetes files against its schemas', bring: bringKubeconform },
   { name: 'stripe-mock', tests: 'the tests of what is sent to Stripe against its schema', bring: bringStripeMock },
   { name: 'OpenClaw', tests: 'the tests of the plugin in a real OpenClaw', bring: bringOpenClaw },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
@@ -33,6 +40,11 @@ async function bringStripeMock(options) {
 /** @type {Bring} */
 async function bringOpenClaw(options) {
   return (await import('../bring-openclaw.mjs')).bringOpenClaw(options);
+}
+
+/** @type {Bring} */
+async function bringKubeconform(options) {
+  return (await import('../bring-kubeconform.mjs')).bringKubeconform(options);
 }
 
 /** @type {Bring} */

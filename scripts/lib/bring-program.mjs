@@ -14,6 +14,7 @@ import { machineName, unpackPrograms } from './unpacked-package.mjs';
  * @property {string} name of program and package
  * @property {string} variable of the environment that may name another one
  * @property {string} path in Debian's package
+ * @property {string[]} [beside] further packages of Debian that it does not work without
  * @property {string[]} [also] paths of other programs in it that are to be had beside it
  * @property {string[]} tellVersion arguments
  * @property {RegExp} version what it then says on standard output
@@ -85,10 +86,10 @@ async function fetchProgram(wanted, folder, log) {
  * @param {string} folder
  * @param {Log} log
  */
-async function fromDebianPackage({ also = [], name, path, size }, folder, log) {
+async function fromDebianPackage({ also = [], beside = [], name, path, size }, folder, log) {
   if (!findOnPath('apt-get', process.env) || !findOnPath('dpkg-deb', process.env)) return undefined;
   log(`${name}: downloading the package of this system (about ${size}); it is unpacked, not installed`);
-  await unpackPrograms({ names: [name], programs: [path, ...also], folder, log });
+  await unpackPrograms({ names: [name, ...beside], programs: [path, ...also], folder, log });
   return join(folder, 'bin', basename(path));
 }
 

@@ -143,7 +143,7 @@ function settled(decisionId: string, result: SettleResult) {
       throw new Refusal(
         404,
         'resource_not_found',
-        `no record of decision ${JSON.stringify(decisionId)}; it is kept for 24 hours where something settles or a request_id was given`,
+        `no record of decision ${JSON.stringify(decisionId)}; it is kept for 24 hours where something settles, a provider account serves the model or a request_id was given`,
       );
     case 'conflict':
       throw new Refusal(

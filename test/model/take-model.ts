@@ -67,7 +67,7 @@ function newGrant(
     requestKey: key,
     at: now,
     openUntil: isOpen ? now + ttlMs : undefined,
-    keptUntil: isOpen || key !== undefined ? now + DAY_MS : undefined,
+    keptUntil: isOpen || key !== undefined || chosen.candidate?.gates.length ? now + DAY_MS : undefined,
     over: false,
     passed: false,
   };

@@ -29,7 +29,9 @@ export function decideTake(
     return denied(state, request, 'rate_limited', { kind: 'refused', outcome: outcomeOf(looked, now), at: now });
   }
   const record = newRecord({ request, requestKey, looked, settings, now, ...(runKey !== undefined && { runKey }) });
-  const kept = requestKey !== null || record.state === 'reserved';
+  // Of a call to a provider its caller will say how it went.
+  const isTold = runKey !== undefined || (looked.candidate?.gates.length ?? 0) > 0;
+  const kept = requestKey !== null || record.state === 'reserved' || isTold;
   if (kept && state.records.size >= settings.maxRecords) throw new RecordsFull(settings.maxRecords);
   const { answer, effect } = grant(state, record, { views: looked.views, kept, now });
   const gates = probed(state, looked, plan, tenantId, now);

@@ -158,7 +158,9 @@ local function take(plan, about, ask, keys)
   }, now)
   if mode == 'peek' then return reply('taken', views, candidate, '', closed) end
 
-  local kept = record.state == 'reserved' or keys.request ~= '' or owe or ask.shared ~= nil
+  -- Of a call to a provider its caller will say how it went.
+  local told = run ~= nil or (chosen ~= nil and #chosen.gates > 0)
+  local kept = record.state == 'reserved' or keys.request ~= '' or owe or ask.shared ~= nil or told
   if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', text(now) } end
   if record.state == 'reserved' then check_open(KEYS[2]) end
   local limits = event_limits(views, ask.shared)
