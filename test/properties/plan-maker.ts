@@ -38,10 +38,11 @@ export class PlanMaker {
     const limit = (which: number) => this.#limit(which, cost, tenant);
     const given = {
       limits: common.map(limit),
-      candidates: candidates.map(({ gates, limits }, index) => ({
+      candidates: candidates.map(({ gates, limits, on }, index) => ({
         model: `model/${index}`,
         limits: limits.filter((which) => !common.includes(which)).map(limit),
         gates: gates.map((gate) => this.named('gate', tenant, gate)),
+        ...(on && { on }),
       })),
       raw_counters: true,
     };

@@ -9,7 +9,7 @@ export interface Draw {
   tenant: number;
   cost: number;
   common: number[];
-  candidates: { limits: number[]; gates: number[] }[];
+  candidates: { limits: number[]; gates: number[]; on: string[] | null }[];
 }
 
 export interface TakeStep extends Draw {
@@ -78,10 +78,17 @@ const draw = {
     { weight: 3, arbitrary: one([]) },
     {
       weight: 2,
-      arbitrary: fc.array(fc.record({ limits: limitNumbers(2), gates: numbers(GATES - 1, 1) }), {
-        minLength: 1,
-        maxLength: 3,
-      }),
+      arbitrary: fc.array(
+        fc.record({
+          limits: limitNumbers(2),
+          gates: numbers(GATES - 1, 1),
+          on: fc.option(fc.subarray(['budget', 'other', 'rate_limit']), { freq: 1 }),
+        }),
+        {
+          minLength: 1,
+          maxLength: 3,
+        },
+      ),
     },
   ),
 };
