@@ -38,7 +38,9 @@ const limitOutcomeSchema = z.strictObject({
 const closedSchema = z.strictObject({
   gate: z
     .string()
-    .describe('A gate, limit:<id> of a shared limit, budget:<id> of the tenant\'s own, failed:<how>, on:<why> or attempts.'),
+    .describe(
+      "A gate, limit:<id> of a shared limit, budget:<id> of the tenant's own, failed:<how>, on:<why> or attempts.",
+    ),
   candidate: z.string().describe('The model that was passed over for it.'),
   until: amount('Epoch milliseconds until which it is closed. Only with raw_counters.'),
 } satisfies Record<keyof ClosedGate, z.ZodType>);

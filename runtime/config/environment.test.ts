@@ -64,6 +64,7 @@ describe('is refused, with the variable and what would be right', () => {
     ['STRIPE_COLLECTION', 'cash', 'send_invoice or charge_automatically'],
     ['MAX_DECISION_RECORDS', '0', 'records from 1'],
     ['DATABASE_URL', 'mysql://x', 'postgres://'],
+    ['DATABASE_OWNER_URL', 'mysql://x', 'postgres://'],
     ['UPSTASH_REDIS_REST_URL', 'redis://x.upstash.io', 'https://'],
     ['UPSTASH_REDIS_REST_URL', 'https://default:hunter2@x.upstash.io', 'without a user and password'],
     ['UPSTASH_REDIS_REST_TOKEN', 'AX\nY', 'visible ASCII'],
@@ -102,6 +103,14 @@ describe('is refused, with the variable and what would be right', () => {
     expect(problems(token)[0]).toContain('UPSTASH_REDIS_REST_URL must be set as well');
     expect(problems({ ...url, ...token, REDIS_URL: 'redis://x' })[0]).toContain('unset all but one');
     expect(readEnvironment({ ...url, ...token })).toMatchObject({ ...url, ...token });
+  });
+
+  test("an owner's database alone", () => {
+    const owner = { DATABASE_OWNER_URL: 'postgres://owner:hunter2@db/rating' };
+    expect(problems(owner)[0]).toContain('DATABASE_URL must be set as well');
+    expect(problems(owner).join()).not.toContain('hunter2');
+    const both = { ...owner, DATABASE_URL: 'postgres://worker:hunter2@db/rating' };
+    expect(readEnvironment(both)).toMatchObject(both);
   });
 
   test('a service to log decisions to that is not used, or is missing', () => {

@@ -129,6 +129,7 @@ export const environmentSchema = z.object({
   UPSTASH_REDIS_REST_URL: restUrl.optional(),
   UPSTASH_REDIS_REST_TOKEN: restToken.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  DATABASE_OWNER_URL: url('postgres:', 'postgresql:').optional(),
   DATA_DIR: text('a folder').default('.data'),
   SIDECAR_URL: restUrl.optional(),
   LEDGER_RETENTION_MONTHS: whole(3, 1_200, 'months').optional(),
@@ -247,6 +248,12 @@ function mismatches(environment: Environment): string[] {
   }
   if (environment.STRIPE_API_BASE && !environment.STRIPE_SECRET_KEY) {
     problems.push('STRIPE_SECRET_KEY must be set as well, because STRIPE_API_BASE is: nothing would be sent there');
+  }
+  if (environment.DATABASE_OWNER_URL && !environment.DATABASE_URL) {
+    problems.push(
+      'DATABASE_URL must be set as well, because DATABASE_OWNER_URL is: the first is of the role that the billing worker ' +
+        'runs as, the second of the one that owns its tables',
+    );
   }
   const stores = (['REDIS_URL', 'REDIS_CLUSTER_URLS', 'UPSTASH_REDIS_REST_URL'] as const).filter(
     (name) => environment[name],

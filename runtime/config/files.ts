@@ -63,7 +63,11 @@ function unknownTiers(folder: string, { users }: UsersConfig, { tiers }: TeamsCo
   );
 }
 
-function rulesOfUnknownBudgets(folder: string, { routing }: ProvidersConfig, { per_user_budgets }: BudgetsConfig): string[] {
+function rulesOfUnknownBudgets(
+  folder: string,
+  { routing }: ProvidersConfig,
+  { per_user_budgets }: BudgetsConfig,
+): string[] {
   if (!per_user_budgets.rollover.enabled) return [];
   return routing.rules.flatMap(({ when: { budget_used_percent_from: percent } }, i) =>
     percent === undefined

@@ -1,5 +1,4 @@
-import type { ModelsConfig } from '../../schemas/config/models.ts';
-import { isWildcard } from '../../schemas/config/models.ts';
+import { isWildcard, type ModelsConfig } from '../../schemas/config/models.ts';
 import { accountsOfProviders, claimsOf, limitsOf, type ProvidersConfig } from '../../schemas/config/providers.ts';
 import type { PolicyProviders } from '../../schemas/policy-input.ts';
 
@@ -21,7 +20,9 @@ export function providerData({ accounts, models, routing }: ProvidersConfig, car
       .map(({ claim, name }) => ({ prefix: claim.slice(0, -1), account: name })),
     account_of_provider: Object.fromEntries(accountsOfProviders(accounts)),
     id_of_alias: Object.fromEntries(
-      Object.entries(card.models).flatMap(([id, { aliases }]) => (isWildcard(id) ? [] : aliases.map((name) => [name, id]))),
+      Object.entries(card.models).flatMap(([id, { aliases }]) =>
+        isWildcard(id) ? [] : aliases.filter((name) => !isWildcard(name)).map((name) => [name, id]),
+      ),
     ),
     chains: Object.fromEntries(
       Object.entries(models).flatMap(([id, { fallback }]) => (fallback ? [[id, fallback]] : [])),

@@ -22,7 +22,9 @@ function missingLimits({ accounts, tiers }: ProvidersFile): Problem[] {
     const known = Object.hasOwn(tiers, provider) ? Object.keys(tiers[provider] ?? {}) : [];
     if (tier !== undefined && !known.includes(tier)) {
       const right = known.length ? `there is ${known.join(', ')}` : `tiers has none of ${provider}`;
-      return [{ path: [...path, 'tier'], message: `there is no tier ${JSON.stringify(tier)} of ${provider}; ${right}` }];
+      return [
+        { path: [...path, 'tier'], message: `there is no tier ${JSON.stringify(tier)} of ${provider}; ${right}` },
+      ];
     }
     if (tier !== undefined || Object.keys(limits).some((key) => key !== 'timezone')) return [];
     const right = known.length ? `write tier: ${known.join(' | ')}, or limits` : 'write limits: { … }';

@@ -33,7 +33,10 @@ const limitsSchema = z.strictObject({
 
 const accountSchema = z.strictObject({
   provider: name,
-  tier: z.union([z.string().min(1), z.int()], { error: 'must be the name of a tier' }).transform(String).optional(),
+  tier: z
+    .union([z.string().min(1), z.int()], { error: 'must be the name of a tier' })
+    .transform(String)
+    .optional(),
   /** In place of the tier's. */
   limits: limitsSchema.default({}),
   /** Ids that it serves beside those of its provider; `*` at the end stands for all that begin so. */
@@ -59,7 +62,12 @@ const chainSchema = z.preprocess(
         /** So many calls one run may make, the first one among them. */
         maxAttempts: whole(1, 16).optional(),
       },
-      { error: 'must be a list of models, or { models: [a, b], on: [rate_limit], maxAttempts: 3 }' },
+      {
+        error: ({ code }) =>
+          code === 'invalid_type'
+            ? 'must be a list of models, or { models: [a, b], on: [rate_limit], maxAttempts: 3 }'
+            : undefined,
+      },
     )
     .transform(({ maxAttempts, models, on }) => ({ models, on, max_attempts: maxAttempts ?? 1 + models.length })),
 );
@@ -117,7 +125,8 @@ export type ProvidersFile = z.infer<typeof fileSchema>;
  */
 export const providersSchema = fileSchema
   .superRefine((file, context) => {
-    for (const { message, path } of providerProblems(file, MOST_BUDGET_RULES)) context.addIssue({ code: 'custom', path, message });
+    for (const { message, path } of providerProblems(file, MOST_BUDGET_RULES))
+      context.addIssue({ code: 'custom', path, message });
   })
   .transform((file) => ({
     ...file,

@@ -38,6 +38,13 @@ test('a known name does not shelter a text, an object or a list', () => {
   });
 });
 
+test('nor does what is to be a number', () => {
+  expect(of({ input: { max_output_tokens: 'a secret', input_tokens: 7 } })).toEqual({
+    input: { input_tokens: 7 },
+    erased: ['/input/max_output_tokens'],
+  });
+});
+
 test('a key that could be a text itself is not repeated, and the list has an end', () => {
   expect(of({ input: { 'what is my secret?': 1 } }).erased).toEqual(['/input/*']);
   const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, 1]));

@@ -1,7 +1,7 @@
 import type { DecisionEvent } from './event.ts';
 
 /** The inputs that have a meaning to the sidecar: names and numbers. All others may be a prompt, or hold one. */
-const KNOWN = new Set([
+const NAMES = new Set([
   'tenant_id',
   'user_id',
   'team_id',
@@ -12,14 +12,10 @@ const KNOWN = new Set([
   'channel',
   'sender_id',
   'model',
-  'prompt_chars',
-  'input_tokens',
-  'max_output_tokens',
-  'estimated_tokens',
-  'granted_tokens',
   'run_id',
   'request_id',
 ]);
+const NUMBERS = new Set(['prompt_chars', 'input_tokens', 'max_output_tokens', 'estimated_tokens', 'granted_tokens']);
 
 /** A name that is longer is none. */
 const MAX_NAME_CHARACTERS = 256;
@@ -63,7 +59,7 @@ function knownInput(input: unknown, erased: string[]): Record<string, unknown> |
   const kept: Record<string, unknown> = {};
   const named = new Set<string>();
   for (const [key, value] of Object.entries(input)) {
-    if (KNOWN.has(key) && isName(value)) kept[key] = value;
+    if (NAMES.has(key) ? isName(value) : NUMBERS.has(key) && holdsNoText(value)) kept[key] = value;
     else named.add(PLAIN_KEY.test(key) && named.size < MAX_NAMED ? `/input/${key}` : OTHERS);
   }
   erased.push(...named);

@@ -6,10 +6,14 @@ import { startProcess } from '../helpers/process.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 /** A start with a wrong configuration ends at once, and says where, what, and what would be right. */
-async function startWith(change: (text: string) => string, environment: Record<string, string> = {}) {
+async function startWith(
+  change: (text: string) => string,
+  environment: Record<string, string> = {},
+  name = 'tenants.yaml',
+) {
   const [config, data] = await Promise.all([tempDir(), tempDir()]);
   await cp(join(packageRoot, 'config'), config, { recursive: true });
-  const file = join(config, 'tenants.yaml');
+  const file = join(config, name);
   await writeFile(file, change(await readFile(file, 'utf8')));
   const process = await startProcess({
     script: 'dist/runtime/start.js',
@@ -41,6 +45,19 @@ test.each([
 ])('%s', async (_, change, problem) => {
   const { code, said } = await startWith(change);
   expect(said).toMatch(problem);
+  expect(said).not.toMatch(/^ +at /m);
+  expect(code).toBe(1);
+});
+
+test('providers.yaml: an unknown key of a chain', async () => {
+  const { code, said } = await startWith(
+    (text) => text.replace('\nmodels: {}', '\nmodels: { a/b: { fallback: { models: [a/c], max: 3 } } }'),
+    {},
+    'providers.yaml',
+  );
+  expect(said).toMatch(
+    /config\/providers\.yaml:\d+:\d+: models\.a\/b\.fallback\.max: unknown key; known here: models, on, maxAttempts/,
+  );
   expect(said).not.toMatch(/^ +at /m);
   expect(code).toBe(1);
 });

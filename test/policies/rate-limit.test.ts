@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../runtime/config/files.ts';
+import { policyData } from '../../runtime/config/policy-data.ts';
 import { packageRoot } from '../../runtime/package-root.ts';
 import { MAX_AMOUNT, MAX_REFILL } from '../../schemas/amounts.ts';
 import type { TenantsConfig } from '../../schemas/config/tenants.ts';
@@ -8,7 +9,7 @@ import { type Decision, decisionSchema, type Limit, type Plan, planSchema } from
 import { loadBundle, type WasmPolicy } from './wasm.ts';
 
 /** The committed bundle, compiled, on the configuration that is shipped: what the first request of a newcomer meets. */
-const shipped = loadConfig(join(packageRoot, 'config'));
+const shipped = policyData(loadConfig(join(packageRoot, 'config')));
 
 let policy: WasmPolicy;
 
@@ -33,9 +34,10 @@ const decide = (outcome?: unknown): Decision =>
 
 const allow = (input: unknown): unknown => policy.evaluate('openclaw/rate_limit/allow', input);
 
-test('has the three entrypoints of a metered package and no other', () => {
+test('the bundle has two metered packages with three entrypoints each, and no other', () => {
   const names = ['allow', 'decision', 'plan'];
-  expect(policy.entrypoints).toEqual(names.map((name) => `openclaw/rate_limit/${name}`));
+  const packages = ['openclaw/rate_limit', 'openclaw/routing'];
+  expect(policy.entrypoints).toEqual(packages.flatMap((pkg) => names.map((name) => `${pkg}/${name}`)));
 });
 
 describe('the plan', () => {

@@ -15,11 +15,12 @@ import data.lib.limits
 # scope: document
 shared(model, estimated, file) := {
 	"limits": _limits({"type": "provider", "id": _subject(name, model, file)}, scope, account.limits, estimated),
-	"gates": [concat(":", ["cooldown", model]), concat(":", ["circuit", model])],
+	"gates": [concat(":", ["cooldown", id]), concat(":", ["circuit", id])],
 	"scope": scope,
 } if {
 	name := _account_of(model, file)
 	account := file.accounts[name]
+	id := _id(model, file)
 	scope := concat(":", ["shared", name])
 } else := {"limits": []}
 
@@ -59,9 +60,9 @@ _provider_of(model) := parts[0] if {
 }
 
 # To the provider a model is one, by whichever of its names it is asked for.
-_subject(name, model, file) := concat("/", [name, object.get(file.id_of_alias, model, model)]) if {
-	file.accounts[name].per == "model"
-}
+_id(model, file) := object.get(file.id_of_alias, model, model)
+
+_subject(name, model, file) := concat("/", [name, _id(model, file)]) if file.accounts[name].per == "model"
 
 _subject(name, _, file) := name if file.accounts[name].per == "account"
 

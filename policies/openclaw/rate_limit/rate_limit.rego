@@ -13,6 +13,7 @@ package openclaw.rate_limit
 import data.lib.answers
 import data.lib.decisions
 import data.lib.requests
+import data.lib.told
 
 # METADATA
 # title: Plan
@@ -58,7 +59,7 @@ _only_for_budgets := {"on": ["budget"]} if _asked.gates
 # description: What the outcome of the take means for the request. Without an outcome it is a denial.
 # scope: document
 # entrypoint: true
-decision := object.union_n([decisions.allowed, answers.told, _granted]) if _is_granted
+decision := object.union_n([decisions.allowed, told.with_grant, _granted]) if _is_granted
 
 decision := answers.denied if not _is_granted
 

@@ -364,3 +364,50 @@ test_beyond_a_tier_is_denied_in_its_own_words if {
 	contains(decision.message, "{tokens_limit} requests")
 	decision.about == ["user:erin:requests"]
 }
+
+one_account := {
+	"accounts": {"main": {"provider": "lab", "per": "account", "limits": {"requests_per_minute": 50, "timezone": "UTC"}}},
+	"account_of_model": {},
+	"account_of_prefix": [],
+	"account_of_provider": {"lab": "main"},
+	"id_of_alias": {},
+	"chains": {"lab/large": {"models": ["lab/other"], "on": ["rate_limit"], "max_attempts": 2}},
+	"rules": [{"when": {}, "model": "lab/other"}],
+}
+
+# Where an account serves the model.
+plan_with_account(exceeded, request) := plan if {
+	served := object.union(budgeted(exceeded), {"providers": one_account})
+	plan := rate_limit.plan with input as request with data.config as served
+}
+
+test_the_limits_of_the_provider_hold_for_the_one_model if {
+	plan := plan_with_account({"action": "hard_stop"}, alice)
+	object.keys(plan) == {"candidates"}
+	[candidate] := plan.candidates
+	candidate.model == "lab/large"
+	candidate.gates == ["cooldown:lab/large", "circuit:lab/large"]
+	candidate.scope == "shared:main"
+	[limit.id | some limit in candidate.limits] == ["tenant:acme:tokens", day, "provider:main:requests"]
+	object.keys(plan_with_account({"action": "hard_stop"}, {"tenant_id": "acme"})) == {"limits"}
+}
+
+test_a_provider_that_refuses_does_not_change_the_model if {
+	plan := plan_with_account({"action": "reduced_priority"}, alice)
+	[candidate.model | some candidate in plan.candidates] == ["lab/large", "lab/small"]
+	plan.candidates[1].on == ["budget"]
+	not plan.candidates[0].on
+	cheaper := plan_with_account({"action": "reduced_priority"}, object.union(alice, {"model": "lab/small"}))
+	[candidate.model | some candidate in cheaper.candidates] == ["lab/small"]
+}
+
+test_a_model_that_is_out_is_told_of if {
+	decision := decision_on({
+		"granted": false,
+		"candidate": null,
+		"closed": [{"candidate": "lab/large", "gate": "cooldown:lab/large"}],
+		"limits": [{"id": "tenant:acme:tokens", "granted": true}, {"id": "provider:main:requests", "granted": true}],
+	})
+	decision.reason == "provider_unavailable"
+	decision.status == 429
+}

@@ -10,7 +10,9 @@ package openclaw.routing
 
 import data.lib.answers
 import data.lib.decisions
+import data.lib.passed_over
 import data.lib.requests
+import data.lib.told
 
 # METADATA
 # title: Plan
@@ -155,7 +157,7 @@ _fits(length, when) if {
 # description: What the outcome of the take means for the request. Without an outcome it is a denial.
 # scope: document
 # entrypoint: true
-decision := object.union_n([decisions.allowed, answers.told, _granted]) if _is_granted
+decision := object.union_n([decisions.allowed, told.with_grant, _granted]) if _is_granted
 
 decision := answers.denied if not _is_granted
 
@@ -211,9 +213,9 @@ _so_much_used := concat("", [
 	".",
 ])
 
-_routed := concat("", ["Routed to ", _chosen, ", as a rule says."]) if answers.passed_over == ""
+_routed := concat("", ["Routed to ", _chosen, ", as a rule says."]) if passed_over.words == ""
 
-_routed := concat("", [answers.passed_over, "; routed to ", _chosen, "."]) if answers.passed_over != ""
+_routed := concat("", [passed_over.words, "; routed to ", _chosen, "."]) if passed_over.words != ""
 
 _sentences(parts) := concat(" ", [part | some part in parts; part != ""])
 

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../../runtime/clock.ts';
 import { CLUSTER_PARTITIONS } from '../../../schemas/usage-stream.ts';
 import { ClusterStore } from '../../../sidecar/counters/cluster/store.ts';
 import type { CounterSettings } from '../../../sidecar/counters/contract.ts';
-import { connectCluster } from '../../../sidecar/counters/redis/cluster-connection.ts';
+import { type ClusterConnection, connectCluster } from '../../../sidecar/counters/redis/cluster-connection.ts';
 import { loadScripts } from '../../../sidecar/counters/redis/scripts.ts';
 import { SETTINGS } from '../../helpers/counter-settings.ts';
 import { type RedisCluster, startRedisCluster } from '../../helpers/redis-cluster.ts';
@@ -31,10 +31,13 @@ export class ClusterStores {
   readonly cluster: RedisCluster;
   /** One to each node. */
   readonly #controls: Control[];
+  /** Of all stores: to connect anew for each was most of what a test took. */
+  readonly #connection: ClusterConnection;
 
-  private constructor(cluster: RedisCluster, controls: Control[]) {
+  private constructor(cluster: RedisCluster, controls: Control[], connection: ClusterConnection) {
     this.cluster = cluster;
     this.#controls = controls;
+    this.#connection = connection;
   }
 
   /** The servers end with the test, or with the file that calls this in a `beforeAll`. */
@@ -42,8 +45,9 @@ export class ClusterStores {
     const cluster = await startRedisCluster();
     const controls = cluster.urls.map((url) => createClient({ url }));
     await Promise.all(controls.map((control) => control.connect()));
-    atTestEnd(() => Promise.all(controls.map((control) => control.close())));
-    return new ClusterStores(cluster, controls);
+    const connection = await connectCluster(cluster.urls, TIMEOUT_MS, log);
+    atTestEnd(() => Promise.all([...controls, connection].map((each) => each.close())));
+    return new ClusterStores(cluster, controls, connection);
   }
 
   #sendAll(command: string[]): Promise<unknown[]> {
@@ -67,15 +71,16 @@ export class ClusterStores {
   ): Promise<OpenedStore> {
     const { urls } = this.cluster;
     await this.#sendAll(['FLUSHALL']);
+    const scripts = loadScripts(replace);
+    const storeOn = (connection: ClusterConnection) =>
+      new ClusterStore({ connection, scripts, clock: caller, settings: { ...SETTINGS, ...settings } });
     const stores: ClusterStore[] = [];
     const another = async () => {
-      const connection = await connectCluster(urls, TIMEOUT_MS, log);
-      const scripts = loadScripts(replace);
-      const store = new ClusterStore({ connection, scripts, clock: caller, settings: { ...SETTINGS, ...settings } });
+      const store = storeOn(await connectCluster(urls, TIMEOUT_MS, log));
       stores.push(store);
       return store;
     };
-    const store = await another();
+    const store = storeOn(this.#connection);
     const registry = new Registry();
     const stream = openClusterStream({ urls, clock: systemClock, consumer: 'test', registry, log });
     const close = async () => {

@@ -8,7 +8,8 @@ import { loadScripts } from '../../../sidecar/counters/redis/scripts.ts';
 import { RedisStore } from '../../../sidecar/counters/redis/store.ts';
 import { connectUpstash } from '../../../sidecar/counters/upstash/connection.ts';
 import { SETTINGS } from '../../helpers/counter-settings.ts';
-import { type RedisServer, startRedis } from '../../helpers/redis-server.ts';
+import { startRedis } from '../../helpers/redis-server.ts';
+import { atTestEnd } from '../../helpers/test-end.ts';
 import { startUpstash, type UpstashServer } from '../../helpers/upstash-server.ts';
 import type { OpenedStore } from '../workbench.ts';
 import { redisClock, SET_CLOCK } from './redis-clock.ts';
@@ -16,20 +17,26 @@ import { redisClock, SET_CLOCK } from './redis-clock.ts';
 const log = pino({ level: 'silent' });
 const TIMEOUT_MS = 10_000;
 
+type Control = Pick<ReturnType<typeof createClient>, 'close' | 'eval' | 'flushAll' | 'sendCommand'>;
+
 /** Stores on one Upstash, which each of them finds empty: one at a time. */
 export class UpstashStores {
-  readonly #redis: RedisServer;
+  /** To the Redis behind it. */
+  readonly #control: Control;
   readonly server: UpstashServer;
 
-  private constructor(redis: RedisServer, server: UpstashServer) {
-    this.#redis = redis;
+  private constructor(control: Control, server: UpstashServer) {
+    this.#control = control;
     this.server = server;
   }
 
   /** The servers end with the test, or with the file that calls this in a `beforeAll`. */
   static async start(): Promise<UpstashStores> {
     const redis = await startRedis();
-    return new UpstashStores(redis, await startUpstash(redis));
+    const control = createClient({ url: redis.url });
+    await control.connect();
+    atTestEnd(() => control.close());
+    return new UpstashStores(control, await startUpstash(redis));
   }
 
   /** `control` talks to the Redis behind it. */
@@ -44,7 +51,7 @@ export class UpstashStores {
   }
 
   async #open(replace: Record<string, string>, caller: Clock, settings: Partial<CounterSettings>) {
-    const control = await createClient({ url: this.#redis.url }).connect();
+    const control = this.#control;
     await control.flushAll();
     const access = { url: this.server.url, token: this.server.token };
     // There is nothing to close in a store on Upstash.
@@ -56,7 +63,7 @@ export class UpstashStores {
     const reader = { key: 'ocr:{p0}:usage', consumer: 'test', registry: new Registry(), log };
     const stream = openUpstashStream({ ...access, ...reader });
     const close = async () => {
-      await Promise.all([store.close(), stream.close(), control.close()]);
+      await Promise.all([store.close(), stream.close()]);
     };
     const send = (command: string[]) => control.sendCommand(command);
     const flushScripts = () => send(['SCRIPT', 'FLUSH']);
