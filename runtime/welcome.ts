@@ -28,6 +28,10 @@ export function welcome({ adminToken, billing, environment, sidecar }: Started):
 
     curl -s -H 'Authorization: Bearer ${admin}' '${billing}/v1/usage?tenant_id=acme'
 
+  Watch it in a browser, signed in with the same token:
+
+    ${billing}/admin
+
   Next: change a capacity in ${CONFIG_DIR}/tenants.yaml, which holds at once; read policies/README.md to change the rules.
   Ctrl-C ends it; buckets and ledger are kept.
 `;

@@ -26,6 +26,8 @@ import type { OpenTracing, Tracing } from './tracing.ts';
 
 /** A collector that does not answer must not keep a process from ending. */
 const TIMEOUT_MS = 3_000;
+/** So long spans wait for others. */
+const DELAY_MS = 1_000;
 
 /** Asked for every few seconds by whoever watches: they would be most of all traces. */
 const UNTRACED = /^\/(health|metrics)(\/|$)/;
@@ -51,7 +53,12 @@ export function openOtlp({ headers, log, ratio, serviceName, url }: OtlpOptions)
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({ 'service.name': serviceName, 'service.version': packageVersion }),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
-    spanProcessors: [new BatchSpanProcessor(exporterThatTells(exporter, log), { exportTimeoutMillis: TIMEOUT_MS })],
+    spanProcessors: [
+      new BatchSpanProcessor(exporterThatTells(exporter, log), {
+        scheduledDelayMillis: DELAY_MS,
+        exportTimeoutMillis: TIMEOUT_MS,
+      }),
+    ],
   });
   provider.register();
   return {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { accountTables } from './provider-tables.mjs';
+import { loadScript } from '../../test/setup/scripts.ts';
+
+const { accountTables } = await loadScript('lib/provider-tables.mjs');
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const at = (seconds: number) => new Date(NOW + 1_000 * seconds).toISOString();

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from 'redis';
@@ -48,6 +48,21 @@ test('the image runs as another user than root and says how it is', async () => 
   expect(instructions[0]).toMatch(/^FROM node:\d+\.\d+\.\d+-[\w-]+$/);
 });
 
+/** The image's own health check, on other ports; a closed one is where nothing listens. */
+async function imageHealth(...ports: string[]): Promise<number> {
+  const line = (await lastStage()).find((each) => each.startsWith('HEALTHCHECK ')) ?? '';
+  const [node, ...args]: string[] = JSON.parse(/CMD (\[.*\])$/.exec(line)?.[1] ?? '[]');
+  expect(node).toBe('node');
+  const script = (args.at(-1) ?? '').replace('8181, 8182', ports.join(', '));
+  const checked = exec(process.execPath, [...args.slice(0, -1), script]);
+  return checked.then(
+    () => 0,
+    ({ code }) => code,
+  );
+}
+
+const CLOSED = '1';
+
 describe('from what the image holds and the compose file says', () => {
   let app: string;
   let connections: Record<string, string>;
@@ -57,6 +72,12 @@ describe('from what the image holds and the compose file says', () => {
     app = image;
     connections = { HOST: '127.0.0.1', REDIS_URL: redis.url, DATABASE_URL: database.url };
   }, 180_000);
+
+  test('the image holds no sources', async () => {
+    const files = await readdir(app, { recursive: true });
+    expect(files.filter((file) => /\.tsx?$/.test(file) && !file.startsWith('node_modules'))).toEqual([]);
+    expect(files).toContain('dist/sidecar/main.js');
+  });
 
   test('the program that the image starts by itself is there', async () => {
     const [, command = '[]'] = /^CMD (.*)$/.exec((await lastStage()).at(-1) ?? '') ?? [];
@@ -90,6 +111,8 @@ describe('from what the image holds and the compose file says', () => {
         check.map((word) => word.replace(`:${port}/`, `:${at}/`)),
       );
     await eventually(() => checkOn(listening));
+    expect(await imageHealth(listening, CLOSED)).toBe(0);
+    expect(await imageHealth(CLOSED, CLOSED)).toBe(1);
     await child.stop();
     await expect(checkOn(listening)).rejects.toThrow();
   });
