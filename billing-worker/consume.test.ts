@@ -121,24 +121,74 @@ test('looks for what was left behind now and then, and after a read that failed'
   await eventually(() => expect(written).toEqual(['late', 'undelivered']));
 });
 
-test('a stop waits for the batch at hand, and takes no other', async () => {
+/** A ledger that is done with a batch when it is told to; batches are called by their first entry. */
+function slowLedger() {
+  const writing = new Map<string, () => void>();
+  const append = (entries: StreamEntry[]) =>
+    new Promise<void>((resolve) => {
+      const name = entries[0]?.id ?? '';
+      writing.set(name, () => {
+        writing.delete(name);
+        resolve();
+      });
+    });
+  return { append, writing };
+}
+
+test('three batches are on their way at a time, and each is acknowledged by itself', async () => {
   const stream = new MemoryStream();
-  stream.waiting.push(...numbered(20));
-  let finish = () => {};
-  const append = vi.fn(() => new Promise<void>((resolve) => (finish = resolve)));
+  stream.waiting.push(...numbered(50));
+  const { append, writing } = slowLedger();
+  begin(stream, append);
+  await eventually(() => expect([...writing.keys()]).toEqual(['0', '10', '20']));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(stream.waiting).toHaveLength(20);
+  writing.get('10')?.();
+  await eventually(() => expect([...writing.keys()]).toEqual(['0', '20', '30']));
+  const all = numbered(50);
+  expect([...stream.taken]).toEqual([...all.slice(0, 10), ...all.slice(20, 40)]);
+  writing.get('30')?.();
+  await eventually(() => expect([...writing.keys()]).toEqual(['0', '20', '40']));
+  for (const finish of writing.values()) finish();
+  await eventually(() => expect(stream.taken.size).toBe(0));
+});
+
+test('looks for what was left behind only when nothing of its own is on its way', async () => {
+  const [stream, clock] = [new MemoryStream(), new TestClock()];
+  const { append, writing } = slowLedger();
+  begin(stream, append, { clock });
+  stream.waiting.push(...numbered(5));
+  await eventually(() => expect(writing.size).toBe(1));
+  stream.left.push('x');
+  stream.calls.length = 0;
+  clock.advance(15_000);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(stream.calls).not.toContain('reclaim');
+  writing.get('0')?.();
+  await eventually(() => expect([...writing.keys()]).toEqual(['x']));
+  expect(stream.calls.slice(-2)).toEqual(['acknowledge', 'reclaim']);
+  writing.get('x')?.();
+});
+
+test('a stop waits for the batches at hand, and takes no other', async () => {
+  const stream = new MemoryStream();
+  stream.waiting.push(...numbered(50));
+  const { append, writing } = slowLedger();
   const started = begin(stream, append);
-  await eventually(() => expect(append).toHaveBeenCalled());
+  await eventually(() => expect(writing.size).toBe(3));
   let stopped = false;
   const stopping = started.stop().then(() => {
     stopped = true;
   });
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(stopped).toBe(false);
-  finish();
+  for (const name of ['0', '20', '10']) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(stopped).toBe(false);
+    writing.get(name)?.();
+  }
   await stopping;
   expect(stream.taken.size).toBe(0);
-  expect(stream.waiting).toHaveLength(10);
-  expect(append).toHaveBeenCalledTimes(1);
+  expect(stream.waiting).toHaveLength(20);
+  expect(writing.size).toBe(0);
 });
 
 test('a stop while the database is away leaves the batch to the next start', async () => {

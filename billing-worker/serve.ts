@@ -27,7 +27,12 @@ export async function serveBilling({ closers, environment, log, tracing }: Proce
   const { BILLING_PORT, CYCLE_GRACE_S, DATABASE_URL, DATA_DIR, HOST, INVOICE_ISSUER, REDIS_CLUSTER_URLS } = environment;
   const { adminToken, config, registry, store, stream } = deps;
   observeProcess(registry, config.status);
-  const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR, log });
+  const database = await openDatabase({
+    databaseUrl: DATABASE_URL,
+    ownerUrl: environment.DATABASE_OWNER_URL,
+    dataDir: DATA_DIR,
+    log,
+  });
   closers.add('database', () => database.close());
 
   const tenants = () => config.current().tenants;
@@ -42,7 +47,7 @@ export async function serveBilling({ closers, environment, log, tracing }: Proce
     pages: {
       sidecarUrl: deps.sidecarUrl ?? environment.SIDECAR_URL ?? `http://127.0.0.1:${environment.PORT}`,
       opaToken: environment.OPA_TOKEN?.[0],
-      users: () => config.current().users,
+      people: config.current,
     },
     registry,
     maxLabelSets: environment.METRICS_MAX_LABEL_SETS,
@@ -53,7 +58,7 @@ export async function serveBilling({ closers, environment, log, tracing }: Proce
   worker.start();
   closers.add('billing worker', () => worker.stop());
   const keepMonths = environment.LEDGER_RETENTION_MONTHS;
-  const keeper = new PartitionKeeper({ sql: database.sql, keepMonths, clock: systemClock, log });
+  const keeper = new PartitionKeeper({ sql: database.owner, keepMonths, clock: systemClock, log });
   keeper.start();
   closers.add("keeping of the ledger's partitions", () => keeper.stop());
   const partitions = REDIS_CLUSTER_URLS ? CLUSTER_PARTITIONS : 1;

@@ -35,28 +35,29 @@ export function reportOf(
   return {
     outcome,
     model: resolvedRef ?? attempt.model,
-    usage: isCounted || outcome === 'succeeded' ? counted : brokenOff(attempt, assistantTexts),
+    usage: isCounted || outcome === 'succeeded' ? counted : brokenOff(attempt, assistantTexts, error),
     ...(error && { error }),
   };
 }
 
 /** For an attempt that ended without a word about its output. */
-export function reportWithoutOutput(attempt: Attempt, error: string | undefined): Report {
-  return {
-    outcome: 'failed',
-    model: attempt.model,
-    usage: brokenOff(attempt, []),
-    error: errorOf(error ?? '', attempt.failureKind),
-  };
+export function reportWithoutOutput(attempt: Attempt, message: string | undefined): Report {
+  const error = errorOf(message ?? '', attempt.failureKind);
+  return { outcome: 'failed', model: attempt.model, usage: brokenOff(attempt, [], error), error };
 }
 
 /**
  * A provider counts only at the end of its answer, but charges one that was broken off too. Of one that had begun, the
- * estimate of the input and the text that came are reported; one that had not has cost nothing.
+ * estimate of the input and the text that came are reported; one that was refused, or had not begun, has cost nothing.
  */
-function brokenOff({ estimatedInput, streamedBytes }: Attempt, texts: string[]): UsageReport['usage'] {
-  const begun = streamedBytes > 0 || texts.some((text) => text.length > 0);
+function brokenOff(
+  { estimatedInput, streamedBytes }: Attempt,
+  texts: string[],
+  error: UsageReport['error'],
+): UsageReport['usage'] {
   const chars = texts.reduce((sum, text) => sum + text.length, 0);
+  // What a refusal says is counted as streamed as well.
+  const begun = chars > 0 || (streamedBytes > 0 && error?.status === undefined);
   const output = Math.ceil(chars / CHARS_PER_TOKEN);
   return { input: begun ? estimatedInput : 0, output: begun ? output : 0, cache_read: 0, cache_write: 0 };
 }

@@ -36,10 +36,12 @@ export function whoOf(ctx: AgentContext, rules: Rules): Who {
   };
 }
 
-/** The most precise entry there is. A channel alone names who has no sender there, such as callers over HTTP. */
+/** Whoever has no sender: over HTTP, on the command line, by the clock. */
+const NO_SENDER = 'none';
+
+/** The most precise entry there is. */
 function namedUser({ account, channel, sender }: Parts, users: Rules['users']): NamedUser {
-  if (channel === undefined) return {};
-  if (sender === undefined) return users.get(channel) ?? {};
+  if (channel === undefined || sender === undefined) return users.get(channel ?? '') ?? users.get(NO_SENDER) ?? {};
   return users.get(`${channel}:${account}:${sender}`) ?? users.get(`${channel}:${sender}`) ?? {};
 }
 

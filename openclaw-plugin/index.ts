@@ -8,7 +8,7 @@ import { registerGate } from './hooks.ts';
 import { Meter } from './meter.ts';
 import { Outbox } from './outbox.ts';
 import { Presence } from './presence.ts';
-import { registerRefusal } from './refuse-all.ts';
+import { refuseMessages, refuseRuns } from './refuse-all.ts';
 import { Runs } from './runs.ts';
 import { type BadSettings, readSettings, type Settings } from './settings.ts';
 import { Sidecar } from './sidecar.ts';
@@ -35,7 +35,9 @@ function registerMisconfigured(api: PluginApi, { onFailure, problem }: BadSettin
   const log = logOf(api);
   const meanwhile = onFailure === 'deny' ? 'every run is refused' : 'every run is let through';
   api.on('gateway_start', async () => log.error(`NO DECISIONS: ${problem}; ${meanwhile} (on_failure: ${onFailure})`));
-  if (onFailure === 'deny') registerRefusal(api);
+  if (onFailure === 'allow') return;
+  refuseMessages(api);
+  if (hasConversationAccess(api.config)) refuseRuns(api);
 }
 
 function registerConfigured(api: PluginApi, settings: Settings): void {
@@ -54,8 +56,7 @@ function registerConfigured(api: PluginApi, settings: Settings): void {
     version: VERSION,
     log,
   });
-  const runs = new Runs();
-  const estimator = new Estimator();
+  const { estimator, runs } = ofProcess();
   const tell = (entry: Parameters<Outbox['add']>[0]) => theOutbox().add(entry);
   const gate = new Gate({
     settings,
@@ -67,9 +68,15 @@ function registerConfigured(api: PluginApi, settings: Settings): void {
     warn: (line) => log.warn(line),
     elapsed: () => performance.now(),
   });
-  registerGate(api, { gate, meter: new Meter({ runs, estimator, tell }), runs, log, settings });
-  if (ungated !== undefined && settings.onFailure === 'deny') registerRefusal(api);
-  api.on('gateway_start', () => presence.start());
+  if (ungated === undefined)
+    registerGate(api, { gate, meter: new Meter({ runs, estimator, tell }), runs, log, settings });
+  else if (settings.onFailure === 'deny') refuseMessages(api);
+  api.on('gateway_start', () => {
+    const shared = ofProcess();
+    shared.presence?.stop();
+    shared.presence = presence;
+    return presence.start();
+  });
   api.on('gateway_stop', async () => presence.stop());
 }
 
@@ -82,14 +89,20 @@ function hasConversationAccess(config: unknown): boolean {
 
 interface OfProcess {
   id: string;
+  runs: Runs;
+  estimator: Estimator;
+  presence?: Presence;
   outboxes: Map<string, Outbox>;
 }
 
-/** A plugin whose settings change is loaded anew in the same process; what waits to be told is one list all the same. */
+/**
+ * OpenClaw registers a plugin more than once in one process, also anew when its settings change, and the hooks of one run
+ * may be those of several registrations. So they share what they know.
+ */
 function ofProcess(): OfProcess {
   const shared = globalThis as { [key: symbol]: OfProcess | undefined };
   const key = Symbol.for(`${ID}.process`);
-  shared[key] ??= { id: randomUUID(), outboxes: new Map() };
+  shared[key] ??= { id: randomUUID(), runs: new Runs(), estimator: new Estimator(), outboxes: new Map() };
   return shared[key];
 }
 

@@ -105,7 +105,7 @@ export class Sidecar {
   async #decision(address: URL, input: Question, deadline: AbortSignal): Promise<Answer> {
     let answer: Answer;
     try {
-      answer = await this.#post(address, { input }, deadline);
+      answer = await this.#twice(() => this.#post(address, { input }, deadline));
     } catch (error) {
       throw new NoDecision(`${address.origin}: ${reasonOf(error)}`, { maybeTaken: !neverArrived(error) });
     }
@@ -115,6 +115,11 @@ export class Sidecar {
       maybeTaken: answer.status >= 500,
       status: answer.status,
     });
+  }
+
+  /** A sidecar that was started anew has closed the connection that is kept. The same question twice is charged once. */
+  #twice(post: () => Promise<Answer>): Promise<Answer> {
+    return post().catch((error) => (BROKEN.has(codeOf(error)) ? post() : Promise.reject(error)));
   }
 
   async #post(address: URL, body: object, signal: AbortSignal): Promise<Answer> {
@@ -170,6 +175,7 @@ const NEVER_ARRIVED = new Set([
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 const codeOf = (error: unknown) => textIn(field(error, 'cause'), 'code');
 const neverArrived = (error: unknown) => NEVER_ARRIVED.has(codeOf(error));
 

@@ -5,16 +5,18 @@ import type { Verdict } from './sidecar.ts';
  * Telegram with 2026.9.6. "Allowance" and "budget" pass.
  */
 const REPLACED: [RegExp, string][] = [
-  [/\brate[- ]limit(ed|s)?\b/gi, 'request allowance'],
+  [/\brate[- ]limit(ed|s)?\b/gi, 'request limit'],
   [/\btoo many requests\b/gi, 'more requests than allowed'],
   [/\busage limit(s)?\b/gi, 'budget'],
   [/\bquota(s)? exceeded\b/gi, 'allowance used up'],
-  [/\b(exceeded|over) (your|the) (current )?quota\b/gi, '$1 $2 allowance'],
   [/\bquota(s)?\b/gi, 'allowance'],
 ];
 
 export const plainly = (text: string): string =>
-  REPLACED.reduce((said, [pattern, instead]) => said.replace(pattern, instead), text);
+  REPLACED.reduce((said, [pattern, instead]) => said.replace(pattern, (found) => inCaseOf(found, instead)), text);
+
+const inCaseOf = (found: string, instead: string) =>
+  /^[A-Z]/.test(found) ? `${instead.charAt(0).toUpperCase()}${instead.slice(1)}` : instead;
 
 const BY_REASON: Record<string, string> = {
   rate_limited: 'Your request allowance is used up for the moment. Please wait a little and try again.',

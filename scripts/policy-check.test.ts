@@ -75,14 +75,14 @@ describe('says what is wrong, and what mends it', () => {
     expect(await check()).toEqual([expect.stringContaining(`${bundle} is not what opa makes`)]);
   });
 
-  test('capabilities that were edited by hand', async () => {
+  test.runIf(fullLength)('capabilities that were edited by hand', async () => {
     await change(CAPABILITIES, (text) => text.replace('"abs"', '"time.now_ns"'));
     const [problem] = await check();
     expect(problem).toMatch(/^policies\/capabilities\.json is not what opa and opa-wasm can do; /);
     expect(problem).toMatch(MENDED_BY_BUILD);
   });
 
-  test('a file that is not formatted', async () => {
+  test.runIf(fullLength)('a file that is not formatted', async () => {
     await change('test/policies/plain/authz/plain/plain.rego', (text) =>
       text.replace('allow := false', 'allow  :=  false'),
     );
@@ -91,7 +91,7 @@ describe('says what is wrong, and what mends it', () => {
     );
   });
 
-  test('a name that is not used', async () => {
+  test.runIf(fullLength)('a name that is not used', async () => {
     await add('unused if {\n\tleft := 1\n\ttrue\n}');
     expect(await check()).toContainEqual(expect.stringContaining('assigned var left unused'));
   });
@@ -108,12 +108,12 @@ describe('says what is wrong, and what mends it', () => {
     },
   );
 
-  test('a test that fails', async () => {
+  test.runIf(fullLength)('a test that fails', async () => {
     await change(RATE_LIMIT, (text) => text.replace('"billed": true', '"billed": false'));
     expect(await check()).toContainEqual(expect.stringMatching(/test_a_request_draws_on_the_bucket.*: FAIL/));
   });
 
-  test('a rule that no test runs', async () => {
+  test.runIf(fullLength)('a rule that no test runs', async () => {
     await add('forgotten if input.channel == "telegram"');
     expect(await check()).toContainEqual(
       expect.stringMatching(/^no test runs policies\/openclaw\/rate_limit\/rate_limit\.rego:\d+; write one beside it$/),

@@ -1,16 +1,13 @@
 import type { Sql } from 'postgres';
-import { Consumer } from '../../billing-worker/consume.ts';
 import { openDatabase } from '../../billing-worker/database/open.ts';
 import { Calendar } from '../../billing-worker/ledger/calendar.ts';
 import { Ledger } from '../../billing-worker/ledger/ledger.ts';
 import { makePartitions } from '../../billing-worker/partitions/make.ts';
-import { systemClock } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
-import type { StreamEntry } from '../../schemas/usage-stream.ts';
 import { UsageGenerator } from '../../test/helpers/usage-generator.ts';
 import { bareCopy, rowsSince } from './bare-copy.ts';
+import { consume } from './consume.ts';
 import { CpuMeter } from './cpu-meter.ts';
-import { GivenStream } from './given-stream.ts';
 import { inBatches } from './in-batches.ts';
 import { measureMemory } from './memory.ts';
 
@@ -64,9 +61,7 @@ async function compare(sql: Sql, { batch, events, rounds, shuffled }: Options): 
     const given = batches.reduce((sum, { length }) => sum + length, 0);
     const [{ mark } = { mark: '' }] = await sql`select clock_timestamp()::text as mark`;
     const start = performance.now();
-    const used = await cpu.of(async () => {
-      await consumed(batches, ledger);
-    });
+    const used = await cpu.of(() => consume(batches, ledger));
     const ours = performance.now() - start;
     const rows = await rowsSince(mark, sql);
     const copy = await bareCopy(rows, sql);
@@ -79,16 +74,6 @@ async function compare(sql: Sql, { batch, events, rounds, shuffled }: Options): 
     if (round) results.push(result);
   }
   return results;
-}
-
-/** As the worker does it, but for Redis: the entries are at hand, as the rows of the COPY are. */
-async function consumed(batches: StreamEntry[][], ledger: Ledger): Promise<void> {
-  const stream = new GivenStream(batches);
-  const append = (entries: StreamEntry[]) => ledger.append(entries);
-  const consumer = new Consumer({ stream, append, clock: systemClock, log: createLog('error'), waitMs: 1 });
-  consumer.start();
-  await stream.done;
-  await consumer.stop();
 }
 
 const show = (microseconds: number) => `${microseconds.toFixed(1)} µs`;

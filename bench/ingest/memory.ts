@@ -2,6 +2,7 @@ import type { Sql } from 'postgres';
 import { Calendar } from '../../billing-worker/ledger/calendar.ts';
 import { Ledger } from '../../billing-worker/ledger/ledger.ts';
 import { UsageGenerator } from '../../test/helpers/usage-generator.ts';
+import { consume } from './consume.ts';
 import { inBatches } from './in-batches.ts';
 
 const MARKS = [100_000, 1_000_000];
@@ -10,14 +11,13 @@ const MARKS = [100_000, 1_000_000];
 export async function measureMemory(sql: Sql, batch: number, print: (line: string) => void): Promise<void> {
   const usage = new UsageGenerator({ seed: 2, events: MARKS.at(-1) as number, tenants: 500, months: 3 });
   const ledger = new Ledger({ sql, terms: { tenants: usage.tenants, calendar: new Calendar() }, onCommit: () => {} });
-  let done = 0;
-  for (const entries of inBatches(usage.inOrder(), batch)) {
-    await ledger.append(entries);
-    done += entries.length;
-    if (!MARKS.includes(done)) continue;
+  const marks = [...MARKS];
+  await consume(inBatches(usage.inOrder(), batch), ledger, (done) => {
+    if (done < (marks[0] ?? Number.POSITIVE_INFINITY)) return;
+    marks.shift();
     const { heapUsed, rss } = process.memoryUsage();
     print(`after ${done} events: RSS ${mebibytes(rss)}, heap ${mebibytes(heapUsed)}`);
-  }
+  });
 }
 
 const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;

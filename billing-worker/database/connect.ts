@@ -10,16 +10,19 @@ export interface ConnectOptions {
   log: Log;
   max?: number;
   statementTimeoutMs?: number;
+  /** Seconds after which a connection that nobody uses is closed; by default it stays. */
+  idleS?: number;
 }
 
 /** A pool on a server. Connects at the first query, and again after a loss at the next. */
 export function connectServer(
   url: string,
-  { log, max = POOL_SIZE, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: ConnectOptions,
+  { idleS, log, max = POOL_SIZE, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: ConnectOptions,
 ): Sql {
   return postgres(url, {
     ...common(log),
     max,
+    ...(idleS !== undefined && { idle_timeout: idleS }),
     connection: { application_name: 'billing-worker', TimeZone: 'UTC', statement_timeout: statementTimeoutMs },
   });
 }

@@ -8,13 +8,14 @@ import { packageRoot } from '../../runtime/package-root.ts';
 const LOCK = [8182, 1] as const;
 
 /**
- * Brings the tables up to date, in one transaction. Of workers that start together one migrates and the others wait.
- * `sql` must be a single connection: the lock is held by a session.
+ * Brings the tables up to date, in one transaction, and then does what is to be done `after`. Of workers that start together one does
+ * so and the others wait. `sql` must be a single connection: the lock is held by a session.
  */
-export async function migrateTables(sql: Sql): Promise<void> {
+export async function migrateTables(sql: Sql, after: () => Promise<void> = async () => {}): Promise<void> {
   await sql`select pg_advisory_lock(${LOCK[0]}, ${LOCK[1]})`;
   try {
     await migrate(drizzle(sql), { migrationsFolder: join(packageRoot, 'schemas', 'migrations') });
+    await after();
   } finally {
     await sql`select pg_advisory_unlock(${LOCK[0]}, ${LOCK[1]})`;
   }

@@ -3,6 +3,9 @@ import { auditedSql } from './audit-sql.ts';
 /** An instant as epoch milliseconds: drivers differ in what they make of a `timestamptz`. */
 export const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 
+const HAS_LLM = `coalesce(input_tokens, 0) <> 0 or coalesce(output_tokens, 0) <> 0 or coalesce(cache_read_tokens, 0) <> 0
+      or coalesce(cache_write_tokens, 0) <> 0 or coalesce(reasoning_tokens, 0) <> 0`;
+
 /** Prices `found` events: those that `unbilled` lets through are `billable`, or `held`. */
 const billable = (found: string, unbilled: string): string => `
 with plan_spans as materialized (
@@ -17,8 +20,7 @@ with plan_spans as materialized (
   select id, decided_at, cycle_start, cycle_end, coalesce(candidate, model, '') as model, requests, tokens, price_per_token,
     coalesce(input_tokens, 0) as input, coalesce(output_tokens, 0) as output, coalesce(cache_read_tokens, 0) as cache_read,
     coalesce(cache_write_tokens, 0) as cache_write, coalesce(reasoning_tokens, 0) as reasoning,
-    coalesce(input_tokens, 0) <> 0 or coalesce(output_tokens, 0) <> 0 or coalesce(cache_read_tokens, 0) <> 0
-      or coalesce(cache_write_tokens, 0) <> 0 or coalesce(reasoning_tokens, 0) <> 0 as has_llm
+    ${HAS_LLM} as has_llm
   from found e
   where type <> 'denied'${unbilled}
 ), priced as (
@@ -43,17 +45,22 @@ const UNBILLED = `
  *
  * An event is a candidate if it is of this cycle, or of an earlier one that has its invoice already, and is on no invoice. It is held
  * if it has LLM tokens that its plan bills and their model has no price at its time. Of earlier cycles only those spans and
- * models are known that were asked for before: what comes between is billed the next time.
+ * models are known that were asked for before: what comes between is billed the next time. `offset 0` keeps PostgreSQL from looking
+ * through all of the tenant's events in place of those spans, which it takes to be a hundred.
  */
 const BILLABLE = billable(
   `select * from usage_events e
   where e.tenant_id = $1 and e.decided_at >= $2::timestamptz and e.decided_at < $3::timestamptz
     and e.cycle_start = $2::timestamptz
   union all
-  select * from usage_events e
-  where e.tenant_id = $1 and e.decided_at < $3::timestamptz and e.cycle_start <> $2::timestamptz
-    and e.recorded_at >= $4::timestamptz
-    and exists (select from invoices i where i.kind = 'invoice' and i.tenant_id = $1 and i.cycle_start = e.cycle_start)
+  select e.* from plan_spans s cross join lateral (
+    select * from usage_events
+    where tenant_id = $1 and cycle_start = s.cycle_start and decided_at >= s."from" and decided_at < s."to"
+      and decided_at < $3::timestamptz and recorded_at >= $4::timestamptz
+    offset 0
+  ) e
+  where s.cycle_start <> $2::timestamptz
+    and exists (select from invoices i where i.kind = 'invoice' and i.tenant_id = $1 and i.cycle_start = s.cycle_start)
   union all
   select e.* from held_events h join usage_events e on e.id = h.event_id and e.decided_at = h.decided_at
   where h.tenant_id = $1 and e.cycle_start <> $2::timestamptz and e.recorded_at < $4::timestamptz`,
@@ -75,16 +82,23 @@ select distinct ${ms('e.cycle_start')} as cycle_start, ${ms('e.cycle_end')} as c
 from billed_events b join usage_events e on e.id = b.event_id and e.decided_at = b.decided_at
 where b.invoice_id = $1`;
 
-/** Which cycles, models and prices a later question must know of. Takes $1 to $4 alone. */
+/**
+ * Which cycles, models and prices a later question must know of. Takes $1 to $4 alone. It alone looks through all that was recorded since
+ * $4, which after an import is the whole ledger: the statements above then read what is late in the cycles that it has found.
+ */
 export const SCOPE_SQL = `
-select distinct ${ms('cycle_start')} as cycle_start, ${ms('cycle_end')} as cycle_end, coalesce(candidate, model, '') as model
+select ${ms('cycle_start')} as cycle_start, ${ms('cycle_end')} as cycle_end, coalesce(candidate, model, '') as model
 from usage_events e
-where e.tenant_id = $1 and e.decided_at < $3::timestamptz and type <> 'denied' and (
-    (e.decided_at >= $2::timestamptz and e.cycle_start = $2::timestamptz)
-    or (e.cycle_start <> $2::timestamptz and e.recorded_at >= $4::timestamptz
-      and exists (select from invoices i where i.kind = 'invoice' and i.tenant_id = $1 and i.cycle_start = e.cycle_start)))
+where e.tenant_id = $1 and e.decided_at >= $2::timestamptz and e.decided_at < $3::timestamptz
+  and e.cycle_start = $2::timestamptz and type <> 'denied'
 union
-select distinct ${ms('cycle_start')}, ${ms('cycle_end')}, model from held_events h where h.tenant_id = $1 and h.decided_at < $3::timestamptz`;
+select ${ms('cycle_start')}, ${ms('cycle_end')}, coalesce(candidate, model, '')
+from usage_events e
+where e.tenant_id = $1 and e.decided_at < $3::timestamptz and e.cycle_start <> $2::timestamptz
+  and e.recorded_at >= $4::timestamptz and type <> 'denied' and (tokens <> 0 or requests <> 0 or ${HAS_LLM})
+  and exists (select from invoices i where i.kind = 'invoice' and i.tenant_id = $1 and i.cycle_start = e.cycle_start)${UNBILLED}
+union
+select ${ms('cycle_start')}, ${ms('cycle_end')}, model from held_events h where h.tenant_id = $1 and h.decided_at < $3::timestamptz`;
 
 /** For the audit: `INV-000001: 8.89 USD`. */
 export const SHOWN_TOTAL = `document::json ->> 'number' || ': ' || (document::json ->> 'total') || ' ' || currency`;

@@ -13,7 +13,7 @@ const AWAY: Found = { up: 0, deadLetters: Number.NaN };
 
 /** Counted up to a bound: that there are any is what matters. */
 const WAITING_SQL =
-  'select count(*)::int as waiting from (select from dead_letters where replayed_at is null limit 10000) as some';
+  'select count(*)::int as waiting from (select from dead_letters where replayed_at is null limit 10000) as letters';
 
 /** Whether the database answers within two seconds, and what is in it that somebody has to see to; asked once at each scrape. */
 export function observeDatabase(registry: Registry, sql: Sql): void {

@@ -3,10 +3,8 @@ import { rateCardOf } from '../../schemas/config/rate-card.ts';
 import { tokenCharges } from '../../schemas/config/token-charges.ts';
 import type { LedgerRow } from '../ledger/ledger-row.ts';
 
-const PER = 1_000_000;
-
 /**
- * USD that the provider asks for a call, by the rate card when it was decided; 0 for a model without a price, which
+ * Millionths of a USD that the provider asks for a call, by the rate card when it was decided; 0 for a model without a price, which
  * `openclaw_billing_held_events` tells. A metric is a double, and so is this: an invoice is exact, and made elsewhere.
  */
 export function providerCost(row: LedgerRow, model: string, models: ModelsConfig): number {
@@ -20,8 +18,6 @@ export function providerCost(row: LedgerRow, model: string, models: ModelsConfig
     cache_write: BigInt(row.cache_write_tokens ?? 0),
     reasoning: BigInt(Math.min(row.reasoning_tokens ?? 0, output)),
   };
-  return tokenCharges(counts, found.price).reduce(
-    (sum, { price, tokens }) => sum + (Number(tokens) * Number(price)) / PER,
-    0,
-  );
+  // A price is for a million tokens, in USD.
+  return tokenCharges(counts, found.price).reduce((sum, { price, tokens }) => sum + Number(tokens) * Number(price), 0);
 }

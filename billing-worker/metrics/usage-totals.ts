@@ -24,7 +24,8 @@ interface Total {
   output: number;
   cache_read: number;
   cache_write: number;
-  spendUsd: number;
+  /** Millionths of a USD. */
+  spent: number;
   bucketCharged: number;
   bucketReturned: number;
   bucketChargedUsd: number;
@@ -81,7 +82,7 @@ export class UsageTotals {
       output: 0,
       cache_read: 0,
       cache_write: 0,
-      spendUsd: 0,
+      spent: 0,
       bucketCharged: 0,
       bucketReturned: 0,
       bucketChargedUsd: 0,
@@ -106,7 +107,7 @@ function addUsage(total: Total, row: LedgerRow, model: string, models: ModelsCon
   total.output += row.output_tokens ?? 0;
   total.cache_read += row.cache_read_tokens ?? 0;
   total.cache_write += row.cache_write_tokens ?? 0;
-  total.spendUsd += providerCost(row, model, models);
+  total.spent += providerCost(row, model, models);
 }
 
 /** What a settle or a void gives back is counted by itself: a counter never goes back. */
@@ -162,7 +163,7 @@ function registerTotals(registry: Registry, totals: readonly Total[]): void {
     (total) => TOKEN_TYPES.map((type) => [{ type }, total[type]]),
     ['type'],
   );
-  plain('openclaw_spend_usd_total', 'What the provider asks for these, by the rate card.', ({ spendUsd }) => spendUsd);
+  plain('openclaw_spend_usd_total', 'What the provider asks for these, by the rate card.', ({ spent }) => spent / 1e6);
   plain('openclaw_bucket_tokens_charged_total', 'Bucket tokens that were taken.', (total) => total.bucketCharged);
   plain('openclaw_bucket_tokens_returned_total', 'Of these, given back.', (total) => total.bucketReturned);
   plain('openclaw_bucket_charged_usd_total', 'Their price, by tenants.yaml.', (total) => total.bucketChargedUsd);

@@ -35,16 +35,15 @@ import { usageCsvRoute } from './usage-csv.ts';
 const MAX_FORM_BYTES = 16_384;
 
 /** `/admin` and `/portal`, and what both look like. */
-export function pagesApp(parts: WorkerParts, { opaToken, sidecarUrl, users }: PagesOptions): Hono {
+export function pagesApp(parts: WorkerParts, { opaToken, people, sidecarUrl }: PagesOptions): Hono {
   const sidecar = new SidecarApi({ url: sidecarUrl, adminToken: parts.adminToken, opaToken });
   const deps: PagesDeps = {
     ...parts,
-    users,
     sidecar,
     sessions: new Sessions(parts),
     attempts: new SignInAttempts(parts.clock),
     once: new OnceForms(),
-    userTable: new UserTable({ ...parts, users, sidecar }),
+    userTable: new UserTable({ ...parts, people, sidecar }),
   };
   const app = new Hono();
   app.route('/', assetRoutes());
@@ -102,7 +101,11 @@ const portalPages = (deps: PagesDeps): Hono<PageEnv>[] => [
 const failed = (c: PageContext, isDatabase: boolean) =>
   page(
     c,
-    { title: 'Failed', status: isDatabase ? 503 : 500, notice: problem(isDatabase ? 'The database cannot be reached.' : 'Something went wrong; the log has it.') },
+    {
+      title: 'Failed',
+      status: isDatabase ? 503 : 500,
+      notice: problem(isDatabase ? 'The database cannot be reached.' : 'Something went wrong; the log has it.'),
+    },
     <section class="card confirm">
       <h1>This page cannot be shown now</h1>
       <p>Try again in a moment.</p>

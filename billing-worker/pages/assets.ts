@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { Hono } from 'hono';
 import { packageRoot } from '../../runtime/package-root.ts';
 
-const TYPES = { 'pages.css': 'text/css; charset=utf-8', 'live.js': 'text/javascript; charset=utf-8', 'icon.svg': 'image/svg+xml' };
+const TYPES = {
+  'pages.css': 'text/css; charset=utf-8',
+  'live.js': 'text/javascript; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+};
 
 const FILES = new Map(
   Object.entries(TYPES).map(([name, type]) => {

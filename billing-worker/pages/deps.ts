@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.ts';
+import type { Config } from '../../runtime/config/files.ts';
 import type { Log } from '../../runtime/log.ts';
-import type { UsersConfig } from '../../schemas/config/users.ts';
 import type { BudgetFeed } from '../budget-feed.ts';
 import type { CyclesDeps } from '../routes/cycles.ts';
 import type { DeadLettersDeps } from '../routes/dead-letters.ts';
@@ -17,7 +17,8 @@ export interface PagesOptions {
   sidecarUrl: string;
   /** With which a sidecar answers what a service may ask; undefined where it asks for none. */
   opaToken: string | undefined;
-  users: () => UsersConfig;
+  /** Who there is. */
+  people: () => Pick<Config, 'users' | 'budgets'>;
 }
 
 /** What the billing worker has. */
@@ -30,7 +31,6 @@ export interface WorkerParts extends UsageReportDeps, CyclesDeps, DeadLettersDep
 
 /** What every page is made of. */
 export interface PagesDeps extends WorkerParts {
-  users: () => UsersConfig;
   sidecar: SidecarApi;
   sessions: Sessions;
   attempts: SignInAttempts;

@@ -31,7 +31,8 @@ export function liveMoves(c: PageContext, { clock, feed, sessions }: LiveDeps): 
     while (!stream.aborted && feed.has(follower)) {
       const { missed, moves } = await follower.next(HEARTBEAT_MS);
       if (missed) await stream.writeSSE({ event: 'missed', data: String(missed) });
-      for (const move of moves.filter(isWanted)) await stream.writeSSE({ event: 'budget', data: JSON.stringify(shown(move)) });
+      for (const move of moves.filter(isWanted))
+        await stream.writeSSE({ event: 'budget', data: JSON.stringify(shown(move)) });
       if (clock.monotonic() - looked < HEARTBEAT_MS && moves.length > 0) continue;
       await stream.write(': still here\n\n');
       if (!(await sessions.find(secret))) break;

@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx';
+import type { PageContext } from './session/guard.ts';
 import type { Notice } from './view/layout.tsx';
 import { type Frame, Layout } from './view/layout.tsx';
-import type { PageContext } from './session/guard.ts';
 
 /** What a page may do: load our stylesheet, script and icon, talk to this server, send forms to it. Nothing inline. */
 const CONTENT_POLICY = [
@@ -25,13 +25,15 @@ export const PAGE_HEADERS = {
   'Cache-Control': 'private, no-store',
 };
 
-export type PageOptions = Pick<Frame, 'title' | 'current' | 'live' | 'notice'> & { status?: 200 | 400 | 401 | 403 | 404 | 409 | 429 | 500 | 502 | 503 };
+export type PageOptions = Pick<Frame, 'title' | 'current' | 'live' | 'notice'> & {
+  status?: 200 | 400 | 401 | 403 | 404 | 409 | 429 | 500 | 502 | 503;
+};
 
 /** Answers with a page. What was just done is told where the address says it: `?done=granted`. */
 export async function page(c: PageContext, options: PageOptions, content: Child): Promise<Response> {
   const { notice = noticeOf(c), status = 200, ...rest } = options;
   const session = c.get('session');
-  const who = session && (session.tenantId ?? 'Administrator');
+  const who = session && (session.tenantId ?? 'Admin');
   const frame = { ...rest, notice, who, area: c.get('area'), formToken: c.get('formToken') };
   const text = await (<Layout {...frame}>{content}</Layout>).toString();
   return c.html(`<!doctype html>\n${text}`, status, PAGE_HEADERS);
@@ -80,8 +82,8 @@ export const formRefused = (c: PageContext): Promise<Response> =>
     <section class="card confirm">
       <h1>This form was refused</h1>
       <p>
-        It is too old, you have signed out meanwhile, or it came from another site. Nothing was done. Over plain HTTP nobody can sign in but on
-        this machine: the browser keeps the cookie over HTTPS only.
+        It is too old, you have signed out meanwhile, or it came from another site. Nothing was done. Over plain HTTP
+        nobody can sign in but on this machine: the browser keeps the cookie over HTTPS only.
       </p>
       <p>
         <a href={`/${c.get('area')}`}>Go on</a>

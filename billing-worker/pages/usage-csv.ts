@@ -7,7 +7,11 @@ import { notFound } from './respond.tsx';
 import type { PageContext, PageEnv } from './session/guard.ts';
 
 /** `usage.csv`: as `/v1/usage` has it, with the same parameters. Of one tenant alone where the page is a tenant's. */
-export function usageCsvRoute(path: string, tenantOf: (c: PageContext) => string | undefined, deps: UsageReportDeps): Hono<PageEnv> {
+export function usageCsvRoute(
+  path: string,
+  tenantOf: (c: PageContext) => string | undefined,
+  deps: UsageReportDeps,
+): Hono<PageEnv> {
   const app = new Hono<PageEnv>();
   app.get(path, async (c) => {
     const own = tenantOf(c);

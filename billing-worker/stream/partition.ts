@@ -22,7 +22,8 @@ export class Partition {
   readonly #unacknowledged = new Set<string>();
   /** There may be entries that this reader took, in this process or before its start, and that did not arrive. */
   #owed = true;
-  #busy = false;
+  /** What it is asked now. */
+  #answering: Promise<void> | undefined;
   #failure: unknown;
   #restUntil = Number.NEGATIVE_INFINITY;
 
@@ -45,10 +46,11 @@ export class Partition {
     return this.#arrived.splice(0, count);
   }
 
-  /** At the latest with the next question that it answers. Never rejects. */
+  /** At the latest with the next question that it answers; after the one that it is asked now. Never rejects. */
   async acknowledge(ids: string[], patience: Promise<void>): Promise<void> {
     for (const id of ids) this.#unacknowledged.add(id);
-    await Promise.race([this.#alone(() => this.#settle()), patience]);
+    const settling = (this.#answering ?? Promise.resolve()).then(() => this.#alone(() => this.#settle()));
+    await Promise.race([settling, patience]);
   }
 
   async #ask(count: number, question: Question): Promise<StreamEntry[]> {
@@ -69,8 +71,12 @@ export class Partition {
   }
 
   async #alone(work: () => Promise<void>): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
+    if (this.#answering) return;
+    this.#answering = this.#attempt(work);
+    await this.#answering;
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work();
       this.#failure = undefined;
@@ -79,7 +85,7 @@ export class Partition {
       this.#owed = true;
       this.#restUntil = this.#clock.monotonic() + REST_MS;
     } finally {
-      this.#busy = false;
+      this.#answering = undefined;
     }
   }
 }

@@ -47,6 +47,8 @@ class MemoryStream implements UsageStream {
   async acknowledge(ids: string[]): Promise<void> {
     await this.#reached();
     this.acknowledged.push(...ids);
+    const read = this.taken.slice(0, this.#ownAfter ?? 0);
+    if (this.#ownAfter !== undefined) this.#ownAfter -= read.filter((id) => ids.includes(id)).length;
     this.taken = this.taken.filter((id) => !ids.includes(id));
   }
 
@@ -171,6 +173,18 @@ describe('acknowledging', () => {
     rested();
     expect(events(await stream.read(10, 1))).toEqual(['s0/2']);
     expect(at(0).acknowledged).toEqual(['0', '1']);
+  });
+
+  test('is made after the answer of a partition that is just asked for entries', async () => {
+    fill(0, 1);
+    const read = await stream.read(1, 1);
+    at(0).fault = 'hangs';
+    const reading = stream.read(1, 1);
+    const acknowledging = stream.acknowledge(ids(read));
+    at(0).fault = undefined;
+    at(0).release();
+    await Promise.all([reading, acknowledging]);
+    expect(at(0).acknowledged).toEqual(['0']);
   });
 
   test('refuses an id of no partition', async () => {

@@ -166,13 +166,18 @@ describe('what was taken and not acknowledged', () => {
   test('is never more than Upstash lets a reader hold, and comes again when that is reached', async () => {
     await addMany(1_200);
     const stream = reader();
-    const taken = [...(await stream.read(1_000, 1)), ...(await stream.read(1_000, 1))];
-    expect(taken).toHaveLength(1_000);
+    const thrice = async (take: () => Promise<StreamEntry[]>) => [
+      ...(await take()),
+      ...(await take()),
+      ...(await take()),
+    ];
+    const taken = await thrice(() => stream.read(1_000, 1));
+    expect(taken).toHaveLength(900);
     await expect(stream.read(1_000, 1)).rejects.toThrow(/Pending Entries List limit/);
-    const again = [...(await stream.reclaim(1_000, 60_000)), ...(await stream.reclaim(1_000, 60_000))];
+    const again = await thrice(() => stream.reclaim(1_000, 60_000));
     expect(ids(again)).toEqual(ids(taken));
     await stream.acknowledge(ids(again));
-    expect(await stream.read(1_000, 1)).toHaveLength(200);
+    expect(await stream.read(1_000, 1)).toHaveLength(300);
   });
 });
 

@@ -80,7 +80,7 @@ async function totalsBySql(sql: Sql, tenantNames: string[]) {
     ), plans as (
       select * from json_to_recordset($2::text::json) as p(tenant text, plan text)
     ), billed as (
-      select b.invoice_id, plan, e.*, coalesce(candidate, model, '') as used, i.cycle_start as own_cycle,
+      select b.invoice_id, i.finalised_at, plan, e.*,
         e.decided_at >= $3::timestamptz and card.id = $4 as is_dear, card.id as card_id,
         card.input as price_input, card.output as price_output
       from billed_events b join usage_events e on e.id = b.event_id and e.decided_at = b.decided_at
@@ -103,13 +103,10 @@ async function totalsBySql(sql: Sql, tenantNames: string[]) {
       union all
       select invoice_id, round(sum(exact) * 0.125, 2) from by_model group by invoice_id, cycle_start
     ), counted as (
-      select invoice_id, cycle_start, plan, sum(tokens) as tokens, coalesce((
-          select sum(before.tokens) from billed before join invoices earlier on earlier.id = before.invoice_id
-          join invoices this on this.id = billed.invoice_id
-          where before.tenant_id = billed.tenant_id and before.cycle_start = billed.cycle_start
-            and earlier.finalised_at < this.finalised_at
+      select invoice_id, cycle_start, plan, sum(tokens) as tokens, coalesce(sum(sum(tokens)) over (
+          partition by tenant_id, cycle_start order by finalised_at groups between unbounded preceding and 1 preceding
         ), 0) as before
-      from billed where plan in ('tiers', 'fee') group by invoice_id, cycle_start, plan, tenant_id
+      from billed where plan in ('tiers', 'fee') group by invoice_id, cycle_start, plan, tenant_id, finalised_at
     ), metered as (
       select invoice_id, round((least(before + tokens, 100) - least(before, 100)) * 0.01, 2) as amount from counted where plan = 'tiers'
       union all

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AllInOne, startAllInOne } from '../helpers/all-in-one.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { createDatabase } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { ask, get, inParallel } from '../helpers/sidecar-client.ts';
@@ -21,7 +22,7 @@ const stores = {
   },
 };
 
-describe.each(Object.entries(stores))('on %s', (_, open) => {
+describe.each(Object.entries(stores).slice(0, fullLength ? undefined : 1))('on %s', (_, open) => {
   let environment: Record<string, string>;
   let running: AllInOne;
   let stop: () => Promise<void>;

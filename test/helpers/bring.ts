@@ -40,6 +40,18 @@ export const bringStripeMock = (): Promise<string> =>
 export const bringOpenClaw = (): Promise<{ node: string; program: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-openclaw.mjs')).bringOpenClaw(options));
 
+/** Absolute paths of a real Prometheus, an Alertmanager and their tools. */
+export const bringPrometheus = (): Promise<{
+  prometheus: string;
+  promtool: string;
+  alertmanager: string;
+  amtool: string;
+}> => bring(async (options) => (await loadScript('bring-prometheus.mjs')).bringPrometheus(options));
+
+/** kubeconform, and what its `-schema-location` must be. */
+export const bringKubeconform = (): Promise<{ program: string; schemas: string }> =>
+  bring(async (options) => (await loadScript('bring-kubeconform.mjs')).bringKubeconform(options));
+
 /** Path of the Compose specification's JSON schema. */
 export const bringComposeSchema = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-compose-schema.mjs')).bringComposeSchema(options));

@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atTestEnd } from '../helpers/test-end.ts';
 
-/** How the sidecar may fail its callers. `down`: nobody listens. `lost`: it does what it is asked, and its answer is lost. */
+/** How the sidecar may fail its callers. `down`: nobody listens. `lost`: it does what it is asked in
+ * earnest, and its answer is lost. */
 export type Failure = 'down' | 'slow' | 'status 500' | '{}' | 'HTML' | 'lost';
 
 export interface Forwarded {
@@ -95,10 +96,9 @@ export class Front {
       ...(method !== 'GET' && { body }),
     });
     const said = Buffer.from(await answer.arrayBuffer());
-    if (!url.includes('dry_run') && !url.startsWith('/v1/peps')) {
-      this.forwarded.push({ path: url, body, status: answer.status });
-    }
-    if (this.#failure === 'lost') return void response.destroy();
+    const isInEarnest = !url.includes('dry_run') && !url.startsWith('/v1/peps');
+    if (isInEarnest) this.forwarded.push({ path: url, body, status: answer.status });
+    if (isInEarnest && this.#failure === 'lost') return void response.destroy();
     response.writeHead(answer.status, { 'Content-Type': answer.headers.get('Content-Type') ?? 'text/plain' });
     response.end(said);
   }

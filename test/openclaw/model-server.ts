@@ -39,7 +39,9 @@ export class ModelServer {
     const models = new ModelServer();
     const server = createServer(async (request, response) => {
       const body = await text(request).catch(() => undefined);
-      if (body !== undefined) models.#answer(body, response);
+      // Before a cron job OpenClaw looks whether the server is there.
+      if (request.method !== 'POST') response.end('{"data":[]}');
+      else if (body !== undefined) models.#answer(body, response);
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

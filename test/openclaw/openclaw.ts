@@ -3,12 +3,14 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bringOpenClaw } from '../helpers/bring.ts';
 import { Child } from '../helpers/child.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { loadScript } from '../setup/scripts.ts';
 
 const pluginFolder = fileURLToPath(new URL('../../openclaw-plugin', import.meta.url));
-const START_MS = 90_000;
+const START_MS = 180_000;
+const RELOAD_MS = 60_000;
 const TURN_MS = 60_000;
 const TOKEN = 'the-gateway-token';
 
@@ -23,6 +25,14 @@ export interface OpenClawOptions {
   env?: Record<string, string>;
   /** More of openclaw.json. */
   more?: object;
+}
+
+interface AskOptions {
+  /** Default: webchat. */
+  channel?: string;
+  signal?: AbortSignal;
+  /** Each has a session. */
+  user?: string;
 }
 
 export interface Reply {
@@ -52,6 +62,7 @@ export class OpenClaw {
       OPENCLAW_STATE_DIR: this.stateDir,
       OPENCLAW_NO_AUTO_UPDATE: '1',
       OPENCLAW_DISABLE_BONJOUR: '1',
+      OPENCLAW_SKIP_CRON: '1',
       ...options.env,
     };
   }
@@ -73,13 +84,17 @@ export class OpenClaw {
     return this.#gateway;
   }
 
-  /** Writes openclaw.json anew; a gateway that runs takes it up by itself. */
+  /** Writes openclaw.json anew; resolves when the gateway, if it runs, has taken it up. */
   async configure(changed: Partial<OpenClawOptions>): Promise<void> {
+    const reloads = this.#reloads();
     this.#options = { ...this.#options, ...changed };
     if (this.#port === 0) this.#port = await freePort();
     await mkdir(join(this.#folder, 'workspace'), { recursive: true });
     const text = JSON.stringify(configOf(this.#options, this.#port, join(this.#folder, 'workspace')), null, 2);
     await writeFile(join(this.#folder, 'openclaw.json'), text);
+    if (!this.#gateway) return;
+    const reloaded = () => this.#reloads() > reloads || Promise.reject(new Error('the gateway has not reloaded'));
+    await eventually(reloaded, { timeoutMs: RELOAD_MS });
   }
 
   /** Resolves when it takes turns. */
@@ -95,13 +110,14 @@ export class OpenClaw {
   }
 
   /** One turn over the HTTP endpoint. */
-  async ask(
-    message: string,
-    { signal, user = 'somebody' }: { signal?: AbortSignal; user?: string } = {},
-  ): Promise<Reply> {
+  async ask(message: string, { channel, signal, user = 'somebody' }: AskOptions = {}): Promise<Reply> {
     const response = await fetch(`http://127.0.0.1:${this.#port}/v1/chat/completions`, {
       method: 'POST',
-      headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+      headers: {
+        Authorization: `Bearer ${TOKEN}`,
+        'Content-Type': 'application/json',
+        ...(channel !== undefined && { 'X-OpenClaw-Message-Channel': channel }),
+      },
       body: JSON.stringify({ model: 'openclaw', user, messages: [{ role: 'user', content: message }] }),
       signal: signal ?? AbortSignal.timeout(TURN_MS),
     });
@@ -117,6 +133,10 @@ export class OpenClaw {
     const child = this.#run(args);
     await child.exited;
     return child.output.join('\n');
+  }
+
+  #reloads(): number {
+    return this.#gateway ? this.said(/config hot reload applied/).length : 0;
   }
 
   #run(args: string[]): Child {
@@ -157,7 +177,12 @@ function configOf({ hooks, models, more, rating, telegram }: OpenClawOptions, po
       },
     },
     agents: {
-      defaults: { workspace, model: { primary: 'lab/big-model', fallbacks: ['lab/small-model'] }, skipBootstrap: true },
+      defaults: {
+        workspace,
+        maxConcurrent: 16,
+        model: { primary: 'lab/big-model', fallbacks: ['lab/small-model'] },
+        skipBootstrap: true,
+      },
     },
     gateway: {
       mode: 'local',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startAllInOne } from '../helpers/all-in-one.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { createDatabase } from '../helpers/postgres.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 export const OPA_TOKEN = 'the-token-of-the-sidecar';
@@ -35,6 +36,7 @@ const BUDGETS = `per_user_budgets:
   default_limits: { daily_tokens: 10000000 }
   user_overrides:
     bob: { daily_tokens: 15000 }
+    cli: { daily_tokens: 15000 }
   reset_schedule: { daily_reset_time: "00:00", monthly_reset_day: 1, timezone: UTC }
   include_budget_in_response: true
   budget_footer: "Used today: {tokens_used} of {tokens_limit}."
@@ -43,24 +45,36 @@ const BUDGETS = `per_user_budgets:
   on_limit_exceeded:
     action: hard_stop
     soft_limit: { message: "You are over your {period} budget. Your admin has been told.", notify_admin: true }
-    hard_stop: { message: "Your {period} budget is used up.", status_code: 429 }
+    hard_stop: { message: "Rate limit, too many requests, usage limit, quota exceeded: your {period} budget is used up.", status_code: 429 }
     reduced_priority: { force_model: lab/small-model, message: "Over budget: the small model answers." }
 department_budgets:
   of_sue: { daily_tokens: 10, action: soft_limit }
   of_tim: { daily_tokens: 10, action: reduced_priority }
 `;
 
+const PROVIDERS = `tiers:
+  lab:
+    1: { requests_per_minute: 10000 }
+accounts:
+  the_lab: { provider: lab, tier: 1 }
+models:
+  lab/big-model: { fallback: [lab/small-model] }
+`;
+
 const TENANTS = `defaults: { capacity: 10000000, refill: daily, price_per_token: "0.0001", billing_cycle: { period: month, anchor_day: 1, timezone: UTC } }
 unknown_tenants: default
 `;
 
-/** A row of the billing worker's `/v1/usage`. */
-export interface Used {
+/** Of the billing worker's `/v1/usage`. */
+export interface LedgerRow {
+  user_id?: string | null;
   requests: number;
-  usage: Record<string, number>;
+  denied: number;
+  input_tokens: number;
+  output_tokens: number;
 }
 
-/** The sidecar and the billing worker, as `npm start` runs them, with budgets for the people above. */
+/** The sidecar and the billing worker in one process on a real PostgreSQL, with budgets for the people above. */
 export class Product {
   readonly sidecar: string;
   readonly #billing: string;
@@ -75,11 +89,18 @@ export class Product {
   static async start(): Promise<Product> {
     const folder = await tempDir('config');
     await cp(fileURLToPath(new URL('../../config', import.meta.url)), folder, { recursive: true });
-    const files = { 'users.yaml': USERS, 'models.yaml': MODELS, 'budgets.yaml': BUDGETS, 'tenants.yaml': TENANTS };
+    const files = {
+      'users.yaml': USERS,
+      'models.yaml': MODELS,
+      'budgets.yaml': BUDGETS,
+      'tenants.yaml': TENANTS,
+      'providers.yaml': PROVIDERS,
+    };
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
     const { adminToken, billing, sidecar } = await startAllInOne({
       CONFIG_DIR: folder,
       DATA_DIR: await tempDir('data'),
+      DATABASE_URL: (await createDatabase()).url,
       OPA_TOKEN,
     });
     return new Product(sidecar, billing, adminToken);
@@ -87,7 +108,7 @@ export class Product {
 
   /** What the sidecar's status says, or one of its other routes. */
   async status(path = '/v1/status'): Promise<Record<string, unknown>> {
-    return (await this.#get(`${this.sidecar}${path}`, OPA_TOKEN)) as Record<string, unknown>;
+    return this.#get(`${this.sidecar}${path}`, OPA_TOKEN);
   }
 
   /** The budgets report, by user. */
@@ -98,19 +119,23 @@ export class Product {
     return new Map(users.map((user) => [user.user_id, user]));
   }
 
-  /** What the ledger has, by user, model or tenant, once it satisfies a check: it is written a moment after the stream. */
-  async ledger<T>(by: string, check: (rows: Map<string, Record<string, unknown>>) => T): Promise<T> {
+  /** The policy enforcement points that the sidecar knows of. */
+  async peps(): Promise<unknown> {
+    const { result } = (await this.status()) as { result: { peps: unknown } };
+    return result.peps;
+  }
+
+  /** What the ledger has, by user or model, once it satisfies a check: it is written a moment after the stream. */
+  ledger<T>(by: string, check: (rows: LedgerRow[]) => T): Promise<T> {
     return eventually(async () => {
-      const { rows } = (await this.#get(`${this.#billing}/v1/usage?group_by=${by}`, this.#adminToken)) as {
-        rows: Record<string, unknown>[];
-      };
-      return check(new Map(rows.map((row) => [String(row[by] ?? row[`${by}_id`]), row])));
+      const { data } = await this.#get(`${this.#billing}/v1/usage?group_by=${by}`, this.#adminToken);
+      return check(data as LedgerRow[]);
     });
   }
 
-  async #get(url: string, token: string): Promise<unknown> {
+  async #get(url: string, token: string): Promise<Record<string, unknown>> {
     const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
     if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
-    return response.json();
+    return (await response.json()) as Record<string, unknown>;
   }
 }

@@ -46,7 +46,7 @@ export class Telegram {
   }
 
   /** Somebody writes to the bot; resolves with what it answers that is like this. */
-  async say(user: number, message: string, answer: RegExp, timeoutMs = 20_000): Promise<string> {
+  async say(user: number, message: string, answer: RegExp, timeoutMs = 60_000): Promise<string> {
     const before = this.answersTo(user).length;
     this.write(user, message);
     return eventually(

@@ -50,6 +50,12 @@ interface Scripts {
   'bring-openclaw.mjs': {
     bringOpenClaw(options: BringOptions): Promise<{ node: string; program: string; version: string }>;
   };
+  'bring-prometheus.mjs': {
+    bringPrometheus(
+      options: BringOptions,
+    ): Promise<{ prometheus: string; promtool: string; alertmanager: string; amtool: string }>;
+  };
+  'bring-kubeconform.mjs': { bringKubeconform(options: BringOptions): Promise<{ program: string; schemas: string }> };
   'bring-compose-schema.mjs': { bringComposeSchema(options: BringOptions): Promise<string> };
   'lib/complete-lockfile.mjs': {
     completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };
@@ -57,6 +63,7 @@ interface Scripts {
   'lib/find-on-path.mjs': { findOnPath(name: string, env: NodeJS.ProcessEnv): string | undefined };
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
   'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
+  'lib/provider-tables.mjs': { accountTables(accounts: unknown, now: number): Promise<string> };
   'lib/shell.mjs': { Shell: new (text: string, cwd: string) => Shell };
   'lib/vitest-report.mjs': {
     count(report: unknown, ok: boolean): Counts;

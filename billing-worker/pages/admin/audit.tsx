@@ -1,18 +1,24 @@
 import { Hono } from 'hono';
 import type { FC } from 'hono/jsx';
-import { type AuditRow, auditPage } from '../../audit/timeline.ts';
 import { auditCsv } from '../../audit/csv.ts';
+import { type AuditRow, auditPage } from '../../audit/timeline.ts';
 import { parseAuditQuery } from '../../routes/audit-query.ts';
 import type { PagesDeps } from '../deps.ts';
 import { csvAnswer } from '../invoice-answers.ts';
 import { page, problem } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
-import { Field } from '../view/forms.tsx';
 import { grouped, reasonText, Time } from '../view/format.tsx';
+import { Field } from '../view/forms.tsx';
 import { href, More, type Query, Table } from '../view/table.tsx';
 
 const FILTERS = ['tenant_id', 'user_id', 'action', 'actor', 'target'] as const;
-const LABELS: Record<(typeof FILTERS)[number], string> = { tenant_id: 'Tenant', user_id: 'User', action: 'Action', actor: 'Who did it', target: 'Target' };
+const LABELS: Record<(typeof FILTERS)[number], string> = {
+  tenant_id: 'Tenant',
+  user_id: 'User',
+  action: 'Action',
+  actor: 'Who did it',
+  target: 'Target',
+};
 
 /** `/admin/audit`: who did what, and what was refused, the newest first. */
 export function auditRoutes({ sql }: PagesDeps): Hono<PageEnv> {
@@ -33,7 +39,7 @@ export function auditRoutes({ sql }: PagesDeps): Hono<PageEnv> {
       <>
         <h1>Audit</h1>
         <p class="lead">Who did what, and what was refused, the newest first.</p>
-        <form class="filters" method="get" action="/admin/audit" role="search">
+        <form class="filters" method="get" action="/admin/audit" aria-label="Search">
           {FILTERS.map((name) => (
             <Field name={name} label={LABELS[name]} value={query[name]} />
           ))}
@@ -49,14 +55,18 @@ export function auditRoutes({ sql }: PagesDeps): Hono<PageEnv> {
   });
   app.get('/admin/audit.csv', async (c) => {
     const asked = parseAuditQuery(parametersOf({ ...c.req.query(), limit: '1000' }));
-    return 'wrong' in asked ? c.text(asked.wrong, 400) : csvAnswer(c, auditCsv((await auditPage(asked, sql)).data), 'audit.csv');
+    return 'wrong' in asked
+      ? c.text(asked.wrong, 400)
+      : csvAnswer(c, auditCsv((await auditPage(asked, sql)).data), 'audit.csv');
   });
   return app;
 }
 
 /** A form sends the fields that were left empty, too. */
 const parametersOf = (query: Query): URLSearchParams =>
-  new URLSearchParams(Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]) && pair[0] !== 'done'));
+  new URLSearchParams(
+    Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]) && pair[0] !== 'done'),
+  );
 
 const AuditTable: FC<{ rows: AuditRow[] }> = ({ rows }) => (
   <Table
@@ -74,12 +84,22 @@ const AuditTable: FC<{ rows: AuditRow[] }> = ({ rows }) => (
   />
 );
 
-const What: FC<{ row: AuditRow }> = ({ row: { action, count, grant, limits, reason, target, user_id } }) => (
-  <>
-    {action === 'request.denied' ? reasonText(reason ?? '') : (reason ?? '')}
-    {count > 1 && ` (${grouped(count)} requests)`}
-    {grant && ` · ${grouped(grant.tokens)} tokens for ${user_id}`}
-    {limits && limits.length > 0 && <span class="muted"> · {limits.map(({ id }) => id).join(', ')}</span>}
-    {target && <span class="muted"> · {target}</span>}
-  </>
-);
+const What: FC<{ row: AuditRow }> = ({ row: { action, count, grant, limits = [], reason, target, user_id } }) => {
+  const said = [
+    action === 'request.denied' ? reasonText(reason ?? '') : reason,
+    count > 1 && `${grouped(count)} requests`,
+    grant && `${grouped(grant.tokens)} tokens for ${user_id}`,
+  ].filter(Boolean);
+  const details = [...limits.map(({ id }) => id), ...(target ? [target] : [])];
+  return (
+    <>
+      {said.join(', ')}
+      {details.length > 0 && (
+        <span class="muted">
+          {said.length > 0 && ' · '}
+          {details.join(', ')}
+        </span>
+      )}
+    </>
+  );
+};

@@ -4,8 +4,8 @@ import { grantTokens, listGrants, takeBackGrant } from '../data/grants.ts';
 import type { PagesDeps } from '../deps.ts';
 import { notFound, page, problem } from '../respond.tsx';
 import type { PageContext, PageEnv } from '../session/guard.ts';
-import { Confirm } from '../view/forms.tsx';
 import { grouped, Time } from '../view/format.tsx';
+import { Confirm } from '../view/forms.tsx';
 import { userHref } from './users.tsx';
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -14,7 +14,9 @@ const MAX = Number.MAX_SAFE_INTEGER;
 const grantSchema = z.object({
   tenant_id: z.string().min(1),
   user_id: z.string().min(1),
-  tokens: z.coerce.number({ error: 'Tokens must be a whole number.' }).pipe(z.int({ error: 'Tokens must be a whole number.' }).min(1, { error: 'Tokens must be 1 or more.' }).max(MAX)),
+  tokens: z.coerce
+    .number({ error: 'Tokens must be a whole number.' })
+    .pipe(z.int({ error: 'Tokens must be a whole number.' }).min(1, { error: 'Tokens must be 1 or more.' }).max(MAX)),
   expires_at: z
     .string()
     .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?Z?$/, { error: 'Until must be a date and a time.' })
@@ -30,14 +32,20 @@ export function grantRoutes(deps: PagesDeps): Hono<PageEnv> {
   const app = new Hono<PageEnv>();
   app.get('/admin/grant', (c) => {
     const parsed = grantSchema.safeParse(c.req.query());
-    return parsed.success ? ask(c, parsed.data, once.mark()) : refused(c, parsed.error.issues[0]?.message ?? 'This cannot be granted.', c.req.query());
+    return parsed.success
+      ? ask(c, parsed.data, once.mark())
+      : refused(c, parsed.error.issues[0]?.message ?? 'This cannot be granted.', c.req.query());
   });
   app.post('/admin/grant', async (c) => {
     const body = await c.req.parseBody();
     const parsed = grantSchema.safeParse(body);
     if (!parsed.success) return refused(c, parsed.error.issues[0]?.message ?? 'This cannot be granted.', body);
     const { expires_at: expiresAt, reason, tenant_id: tenantId, tokens, user_id: userId } = parsed.data;
-    const answer = await grantTokens({ tenantId, userId }, { tokens, expiresAt, reason, mark: String(body.mark ?? '') }, sidecar);
+    const answer = await grantTokens(
+      { tenantId, userId },
+      { tokens, expiresAt, reason, mark: String(body.mark ?? '') },
+      sidecar,
+    );
     return answer.ok ? c.redirect(`${userHref(tenantId, userId)}&done=granted`, 303) : refused(c, answer.message, body);
   });
   app.get('/admin/grant/take-back', async (c) => {
@@ -69,12 +77,18 @@ export function grantRoutes(deps: PagesDeps): Hono<PageEnv> {
   app.post('/admin/grant/take-back', async (c) => {
     const { id = '', tenant_id = '', user_id = '' } = (await c.req.parseBody()) as Record<string, string>;
     const answer = await takeBackGrant({ tenantId: tenant_id, userId: user_id }, id, sidecar);
-    return answer.ok ? c.redirect(`${userHref(tenant_id, user_id)}&done=taken-back`, 303) : refused(c, answer.message, { tenant_id, user_id });
+    return answer.ok
+      ? c.redirect(`${userHref(tenant_id, user_id)}&done=taken-back`, 303)
+      : refused(c, answer.message, { tenant_id, user_id });
   });
   return app;
 }
 
-const ask = (c: PageContext, { expires_at, reason, tenant_id, tokens, user_id }: z.output<typeof grantSchema>, mark: string) =>
+const ask = (
+  c: PageContext,
+  { expires_at, reason, tenant_id, tokens, user_id }: z.output<typeof grantSchema>,
+  mark: string,
+) =>
   page(
     c,
     { title: 'Grant tokens', current: 'Users' },
@@ -103,7 +117,11 @@ const refused = (c: PageContext, message: string, { tenant_id, user_id }: Record
     <section class="card confirm">
       <h1>Nothing was changed</h1>
       <p>
-        <a href={typeof tenant_id === 'string' && typeof user_id === 'string' ? userHref(tenant_id, user_id) : '/admin'}>Back</a>
+        <a
+          href={typeof tenant_id === 'string' && typeof user_id === 'string' ? userHref(tenant_id, user_id) : '/admin'}
+        >
+          Back
+        </a>
       </p>
     </section>,
   );

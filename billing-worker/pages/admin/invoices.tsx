@@ -1,18 +1,18 @@
 import { Hono } from 'hono';
-import { readCycleId, writeCycleId } from '../../routes/cycle-id.ts';
-import { sourceIp } from '../../routes/source-ip.ts';
+import { readPrinted } from '../../exports/read-printed.ts';
 import { closeCycle, previewCycle } from '../../invoices/close-cycle.ts';
 import { dueCycles } from '../../invoices/due-cycles.ts';
 import { cycleOf } from '../../invoices/find-cycle.ts';
 import { listInvoices } from '../../invoices/read.ts';
 import { changeState } from '../../invoices/states.ts';
-import { readPrinted } from '../../exports/read-printed.ts';
+import { readCycleId, writeCycleId } from '../../routes/cycle-id.ts';
+import { sourceIp } from '../../routes/source-ip.ts';
 import type { PagesDeps } from '../deps.ts';
 import { invoiceCsvAnswer, invoicePageAnswer } from '../invoice-answers.ts';
 import { notFound, page, problem } from '../respond.tsx';
 import type { PageContext, PageEnv } from '../session/guard.ts';
-import { Confirm, Field } from '../view/forms.tsx';
 import { money, Time } from '../view/format.tsx';
+import { Confirm, Field } from '../view/forms.tsx';
 import { DraftLines, InvoiceTable } from '../view/invoices.tsx';
 import { href, More, Table } from '../view/table.tsx';
 
@@ -34,7 +34,7 @@ export function invoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
       { title: 'Invoices', current: 'Invoices' },
       <>
         <h1>Invoices{tenantId && ` of ${tenantId}`}</h1>
-        <form class="filters" method="get" action="/admin/invoices" role="search">
+        <form class="filters" method="get" action="/admin/invoices" aria-label="Search">
           <Field name="tenant_id" label="Tenant" value={tenant_id} />
           <button type="submit">Show</button>
         </form>
@@ -45,7 +45,14 @@ export function invoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
           empty={<p>Every cycle that is over has its invoice.</p>}
           columns={[
             { name: 'Tenant', cell: (one) => one.tenantId },
-            { name: 'Period', cell: ({ cycle }) => <><Time at={cycle.start} /> to <Time at={cycle.end} /></> },
+            {
+              name: 'Period',
+              cell: ({ cycle }) => (
+                <>
+                  <Time at={cycle.start} /> to <Time at={cycle.end} />
+                </>
+              ),
+            },
             {
               name: 'Action',
               cell: ({ cycle, tenantId: id }) => (
@@ -56,7 +63,9 @@ export function invoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
             },
           ]}
         />
-        {due.length > PAGE_SIZE && <p class="muted">{due.length - PAGE_SIZE} more; npm run billing -- close closes them all.</p>}
+        {due.length > PAGE_SIZE && (
+          <p class="muted">{due.length - PAGE_SIZE} more; npm run billing -- close closes them all.</p>
+        )}
         <h2>Issued</h2>
         <InvoiceTable
           invoices={invoices.data}
@@ -65,7 +74,8 @@ export function invoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
           actions={({ id, kind, state }) =>
             kind === 'invoice' && state !== 'void' ? (
               <>
-                {state === 'finalised' && <a href={`/admin/invoices/${id}/paid`}>Paid</a>} <a href={`/admin/invoices/${id}/void`}>Void</a>
+                {state === 'finalised' && <a href={`/admin/invoices/${id}/paid`}>Paid</a>}{' '}
+                <a href={`/admin/invoices/${id}/void`}>Void</a>
               </>
             ) : (
               <span class="muted">none</span>
@@ -78,8 +88,14 @@ export function invoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
   });
   closing(app, deps);
   stating(app, deps);
-  app.get('/admin/invoices/:id', async (c) => (await invoicePageAnswer(c, c.req.param('id'), undefined, sql)) ?? notFound(c));
-  app.get('/admin/invoices/:id/csv', async (c) => (await invoiceCsvAnswer(c, c.req.param('id'), undefined, sql)) ?? notFound(c));
+  app.get(
+    '/admin/invoices/:id',
+    async (c) => (await invoicePageAnswer(c, c.req.param('id'), undefined, sql)) ?? notFound(c),
+  );
+  app.get(
+    '/admin/invoices/:id/csv',
+    async (c) => (await invoiceCsvAnswer(c, c.req.param('id'), undefined, sql)) ?? notFound(c),
+  );
   return app;
 }
 
@@ -102,7 +118,8 @@ function closing(app: Hono<PageEnv>, deps: PagesDeps): void {
       <>
         <h1>The invoice of {tenantId}, as it would be</h1>
         <p class="lead">
-          <Time at={cycle.start} /> to <Time at={cycle.end} />, {isEmpty ? 'nothing to bill' : money(draft.total, draft.currency)}
+          <Time at={cycle.start} /> to <Time at={cycle.end} />,{' '}
+          {isEmpty ? 'nothing to bill' : money(draft.total, draft.currency)}
         </p>
         {!isEmpty && <DraftLines draft={draft} />}
         {isOver ? (
@@ -145,7 +162,11 @@ function stating(app: Hono<PageEnv>, { clock, sql }: PagesDeps): void {
       { title: 'Invoice', current: 'Invoices' },
       <Confirm
         question={state === 'paid' ? `Mark ${number} as paid?` : `Make ${number} void?`}
-        explanation={state === 'paid' ? 'It stays as it is, and is marked.' : 'It counts no longer, for good. Its usage is not billed again by this.'}
+        explanation={
+          state === 'paid'
+            ? 'It stays as it is, and is marked.'
+            : 'It counts no longer, for good. Its usage is not billed again by this.'
+        }
         facts={[
           ['Tenant', tenant_id],
           ['Total', money(total, currency)],

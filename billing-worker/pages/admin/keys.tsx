@@ -36,7 +36,7 @@ export function keyRoutes(deps: PagesDeps): Hono<PageEnv> {
             Issue a key…
           </a>
         </div>
-        <form class="filters" method="get" action="/admin/keys" role="search">
+        <form class="filters" method="get" action="/admin/keys" aria-label="Search">
           <Field name="tenant_id" label="Tenant" value={tenant_id} />
           <button type="submit">Show</button>
         </form>
@@ -48,7 +48,8 @@ export function keyRoutes(deps: PagesDeps): Hono<PageEnv> {
               empty={<p>There are no keys.</p>}
               actions={({ id, state }) => (
                 <>
-                  {state === 'active' && <a href={`/admin/keys/${id}/rotate`}>Rotate</a>} <a href={`/admin/keys/${id}/revoke`}>Revoke</a>
+                  {state === 'active' && <a href={`/admin/keys/${id}/rotate`}>Rotate</a>}{' '}
+                  <a href={`/admin/keys/${id}/revoke`}>Revoke</a>
                 </>
               )}
             />
@@ -110,7 +111,11 @@ function issuing(app: Hono<PageEnv>, { once, sidecar }: PagesDeps): void {
     const answer = await issueKey(wantedOf(body), sidecar);
     if (!answer.ok) return failed(c, answer);
     const about = `Issued for ${holderText(answer.value)}.`;
-    return page(c, { title: 'The new key', current: 'Keys' }, <NewKey secret={answer.value.key} about={about} back="/admin/keys" />);
+    return page(
+      c,
+      { title: 'The new key', current: 'Keys' },
+      <NewKey secret={answer.value.key} about={about} back="/admin/keys" />,
+    );
   });
 }
 
@@ -150,7 +155,9 @@ function changing(app: Hono<PageEnv>, { once, sidecar }: PagesDeps): void {
   });
   app.post('/admin/keys/:id/revoke', async (c) => {
     const answer = await revokeKey(c.req.param('id'), { reason: 'in the admin pages' }, sidecar);
-    return answer.ok ? c.redirect(href('/admin/keys', { tenant_id: answer.value.tenant_id, done: 'revoked' }), 303) : failed(c, answer);
+    return answer.ok
+      ? c.redirect(href('/admin/keys', { tenant_id: answer.value.tenant_id, done: 'revoked' }), 303)
+      : failed(c, answer);
   });
   app.post('/admin/keys/:id/rotate', async (c) => {
     const mark = String((await c.req.parseBody()).mark ?? '');
@@ -158,7 +165,11 @@ function changing(app: Hono<PageEnv>, { once, sidecar }: PagesDeps): void {
     const answer = await rotateKey(c.req.param('id'), { reason: 'in the admin pages' }, sidecar);
     if (!answer.ok) return failed(c, answer);
     const about = `It takes the place of ${c.req.param('id')}, which is good for 72 hours more.`;
-    return page(c, { title: 'The new key', current: 'Keys' }, <NewKey secret={answer.value.key} about={about} back="/admin/keys" />);
+    return page(
+      c,
+      { title: 'The new key', current: 'Keys' },
+      <NewKey secret={answer.value.key} about={about} back="/admin/keys" />,
+    );
   });
 }
 
@@ -177,7 +188,12 @@ const failed = (c: PageContext, { message, status }: Failed) =>
 const sentTwice = (c: PageContext) =>
   page(
     c,
-    { title: 'Sent twice', current: 'Keys', status: 409, notice: problem('This form was sent before; it made one key, and not a second.') },
+    {
+      title: 'Sent twice',
+      current: 'Keys',
+      status: 409,
+      notice: problem('This form was sent before; it made one key, and not a second.'),
+    },
     <section class="card confirm">
       <h1>Only one key was made</h1>
       <p>If you have not copied it, revoke it and issue another.</p>

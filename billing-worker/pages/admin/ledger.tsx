@@ -7,8 +7,8 @@ import { type Reconciled, reconcile } from '../../reconcile/reconcile.ts';
 import type { PagesDeps } from '../deps.ts';
 import { page } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
-import { Confirm } from '../view/forms.tsx';
 import { grouped, Time } from '../view/format.tsx';
+import { Confirm } from '../view/forms.tsx';
 import { Badge, href, More, Table } from '../view/table.tsx';
 
 const PAGE_SIZE = 50;
@@ -49,7 +49,11 @@ export function ledgerRoutes(deps: PagesDeps): Hono<PageEnv> {
             Compare now
           </a>
         </div>
-        {report ? <Drifts report={report} /> : <p class="muted">Not compared on this page yet. It reads the whole ledger of up to 100 tenants.</p>}
+        {report ? (
+          <Drifts report={report} />
+        ) : (
+          <p class="muted">Not compared on this page yet. It reads the whole ledger of up to 100 tenants.</p>
+        )}
       </>,
     );
   });
@@ -95,7 +99,12 @@ const Held: FC<{ rows: HeldUsage[] }> = ({ rows }) => (
       { name: 'Tenant', cell: ({ tenant_id }) => tenant_id },
       {
         name: 'Waits for',
-        cell: ({ waits_for }) => (waits_for === 'price' ? <Badge kind="warn">a price in models.yaml</Badge> : <Badge kind="off">the next invoice</Badge>),
+        cell: ({ waits_for }) =>
+          waits_for === 'price' ? (
+            <Badge kind="warn">a price in models.yaml</Badge>
+          ) : (
+            <Badge kind="off">the next invoice</Badge>
+          ),
       },
       { name: 'Events', number: true, cell: ({ events }) => grouped(events) },
       { name: 'LLM tokens', number: true, cell: ({ tokens }) => grouped(tokens) },
@@ -115,7 +124,11 @@ const Letters: FC<{ rows: DeadLetter[] }> = ({ rows }) => (
       { name: 'Came', cell: ({ at }) => <Time at={at} /> },
       { name: 'Reason', cell: ({ reason }) => reason },
       { name: 'Bytes', number: true, cell: ({ size }) => grouped(size) },
-      { name: 'State', cell: ({ replayed_at }) => (replayed_at === null ? <Badge kind="over">waits</Badge> : <Badge kind="ok">in the ledger</Badge>) },
+      {
+        name: 'State',
+        cell: ({ replayed_at }) =>
+          replayed_at === null ? <Badge kind="over">waits</Badge> : <Badge kind="ok">in the ledger</Badge>,
+      },
     ]}
   />
 );

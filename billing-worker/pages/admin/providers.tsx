@@ -56,17 +56,13 @@ const Account: FC<{ account: ProviderAccount; now: number }> = ({ account, now }
     </h2>
     {account.limits.length > 0 && (
       <ul class="tiles">
-        {account.limits.map(({ capacity, id, period, reset_at, unit, used }) => (
+        {account.limits.map(({ capacity, period, reset_at, unit, used, window_s }) => (
           <li class="card tile">
             <h3>
-              {unit}
-              {period && ` a ${period}`}
+              {unit.replaceAll('_', ' ')} {periodText(period, window_s)}
             </h3>
-            <p class="muted">
-              <code>{id}</code>
-            </p>
             <Bar used={used} capacity={capacity} unit={unit} />
-            {reset_at && <Until at={reset_at} now={now} word="resets" />}
+            {reset_at && used > 0 && <Until at={reset_at} now={now} word="resets" />}
           </li>
         ))}
       </ul>
@@ -80,11 +76,24 @@ const Account: FC<{ account: ProviderAccount; now: number }> = ({ account, now }
         { name: 'Model', cell: ({ model }) => model },
         { name: 'State', cell: ({ state }) => <Badge kind={STATES[state][0]}>{STATES[state][1]}</Badge> },
         { name: 'Until', cell: ({ until }) => (until ? <Until at={until} now={now} word="again" /> : '–') },
-        { name: 'Why', cell: ({ nth, why }) => <>{why ?? '–'}{nth && nth > 1 ? `, ${nth} times in a row` : ''}</> },
+        {
+          name: 'Why',
+          cell: ({ nth, why }) => (
+            <>
+              {why ?? '–'}
+              {nth && nth > 1 ? `, ${nth} times in a row` : ''}
+            </>
+          ),
+        },
       ]}
     />
   </section>
 );
+
+const SPANS: Record<number, string> = { 60: 'a minute', 3600: 'an hour', 86400: 'a day' };
+
+const periodText = (period: string | null | undefined, seconds: number | null | undefined): string =>
+  period ? `a ${period}` : seconds ? (SPANS[seconds] ?? `in ${seconds} s`) : '';
 
 const Until: FC<{ at: string | number; now: number; word: string }> = ({ at, now, word }) => {
   const left = new Date(at).getTime() - now;

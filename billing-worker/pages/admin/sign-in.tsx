@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { sourceIp } from '../../routes/source-ip.ts';
 import type { PagesDeps } from '../deps.ts';
 import { page, problem } from '../respond.tsx';
 import { setSecret } from '../session/cookies.ts';
@@ -6,7 +7,6 @@ import { nextPage, type PageContext, type PageEnv } from '../session/guard.ts';
 import { isSame } from '../session/sign-in-attempts.ts';
 import { Field, PostForm } from '../view/forms.tsx';
 import type { Notice } from '../view/layout.tsx';
-import { sourceIp } from '../../routes/source-ip.ts';
 
 /** `/admin/sign-in`: with the admin token. */
 export function adminSignIn({ adminToken, attempts, log, sessions }: PagesDeps): Hono<PageEnv> {
@@ -19,7 +19,11 @@ export function adminSignIn({ adminToken, attempts, log, sessions }: PagesDeps):
     const attempt = await attempts.try(sourceIp(c), given, async () => isSame(given, adminToken) || undefined);
     if ('waitMs' in attempt) {
       c.header('Retry-After', String(Math.ceil(attempt.waitMs / 1_000)));
-      return form(c, { isOpen: true, status: 429, notice: problem('Too many wrong tokens came from your address. Try again in a minute.') });
+      return form(c, {
+        isOpen: true,
+        status: 429,
+        notice: problem('Too many wrong tokens came from your address. Try again in a minute.'),
+      });
     }
     if ('wrong' in attempt) {
       log.warn({ address: sourceIp(c) }, 'a wrong admin token was given at /admin/sign-in');
@@ -46,7 +50,9 @@ const form = (c: PageContext, { isOpen, notice, status = 200 }: Said) =>
       <h1>Sign in</h1>
       {isOpen ? (
         <>
-          <p class="lead">With the admin token: ADMIN_TOKEN, or the file admin-token in DATA_DIR where npm start has made one.</p>
+          <p class="lead">
+            With the admin token: ADMIN_TOKEN, or the file admin-token in DATA_DIR where npm start has made one.
+          </p>
           <PostForm action="/admin/sign-in" token={c.get('formToken')} hidden={{ next: c.req.query('next') ?? '' }}>
             <Field name="token" label="Admin token" type="password" required autocomplete="current-password" />
             <button type="submit">Sign in</button>

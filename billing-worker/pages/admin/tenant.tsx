@@ -7,8 +7,8 @@ import type { PagesDeps } from '../deps.ts';
 import { notFound, page } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
 import { Limits } from '../view/bar.tsx';
-import { Facts, PostForm } from '../view/forms.tsx';
 import { money, Time } from '../view/format.tsx';
+import { Facts, PostForm } from '../view/forms.tsx';
 import { href } from '../view/table.tsx';
 import { readUsage, UsageChart, UsageSums } from '../view/usage.tsx';
 import { userHref } from './users.tsx';
@@ -41,27 +41,48 @@ export function tenantRoutes(deps: PagesDeps): Hono<PageEnv> {
         </div>
         <Facts
           facts={[
-            ['Running cycle', <><Time at={cycle.start} /> to <Time at={cycle.end} /></>],
+            [
+              'Running cycle',
+              <>
+                <Time at={cycle.start} /> to <Time at={cycle.end} />
+              </>,
+            ],
             ['Upcoming invoice', `${money(draft.total, draft.currency)} so far`],
             [
               'See also',
               <>
-                <a href={href('/admin', { tenant_id: tenantId })}>Users</a> · <a href={href('/admin/keys', { tenant_id: tenantId })}>Keys</a> ·{' '}
-                <a href={href('/admin/invoices', { tenant_id: tenantId })}>Invoices</a> · <a href={href('/admin/audit', { tenant_id: tenantId })}>Audit</a> ·{' '}
+                <a href={href('/admin', { tenant_id: tenantId })}>Users</a> ·{' '}
+                <a href={href('/admin/keys', { tenant_id: tenantId })}>Keys</a> ·{' '}
+                <a href={href('/admin/invoices', { tenant_id: tenantId })}>Invoices</a> ·{' '}
+                <a href={href('/admin/audit', { tenant_id: tenantId })}>Audit</a> ·{' '}
                 <a href={href('/admin/usage.csv', { tenant_id: tenantId, group_by: 'day' })}>Usage as CSV</a>
               </>,
             ],
           ]}
         />
         <h2>Left now</h2>
-        {isFailed(limits) ? <p class="notice problem">{limits.message}</p> : <Limits limits={limits} now={now} tenantId={tenantId} />}
+        {isFailed(limits) ? (
+          <p class="notice problem">{limits.message}</p>
+        ) : (
+          <Limits limits={limits} now={now} tenantId={tenantId} />
+        )}
         <h2>Usage</h2>
-        <UsageChart view={view} path="/admin/tenant" query={{ tenant_id: tenantId, days, measure }} title={`${tenantId}, by model`} />
+        <UsageChart
+          view={view}
+          path="/admin/tenant"
+          query={{ tenant_id: tenantId, days, measure }}
+          title={`${tenantId}, by model`}
+        />
         <div class="columns-2">
           {view.sums.map(({ by, rows }) => (
             <div>
               <h2>By {by}</h2>
-              <UsageSums by={by} rows={rows} currency={view.currency} {...(by === 'user' && { hrefOf: (key: string) => userHref(tenantId, key) })} />
+              <UsageSums
+                by={by}
+                rows={rows}
+                currency={view.currency}
+                {...(by === 'user' && { hrefOf: (key: string) => userHref(tenantId, key) })}
+              />
             </div>
           ))}
         </div>
@@ -81,7 +102,8 @@ export function tenantRoutes(deps: PagesDeps): Hono<PageEnv> {
       <section class="card confirm">
         <h1>A link for {tenantId}</h1>
         <p>
-          Whoever opens it sees the portal of {tenantId}. It works once, until <Time at={expiresAt} />, and is shown here only.
+          Whoever opens it sees the portal of {tenantId}. It works once, until <Time at={expiresAt} />, and is shown
+          here only.
         </p>
         <code class="secret" id="link">
           {link.href}

@@ -5,8 +5,8 @@ import type { PagesDeps } from '../deps.ts';
 import { page, problem } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
 import { Bar } from '../view/bar.tsx';
-import { Field } from '../view/forms.tsx';
 import { grouped, money, Time } from '../view/format.tsx';
+import { Field } from '../view/forms.tsx';
 import { type Column, href, Pager, Table } from '../view/table.tsx';
 
 const PAGE_SIZE = 25;
@@ -32,21 +32,28 @@ export function tenantListRoutes(deps: PagesDeps): Hono<PageEnv> {
         return { ...(await tenantRow(tenantId, deps)), limits: isFailed(limits) ? [] : limits };
       }),
     );
-    const notice = trouble === undefined ? undefined : problem(`${trouble} What is left is not shown; the rest is from the ledger.`);
+    const notice =
+      trouble === undefined ? undefined : problem(`${trouble} What is left is not shown; the rest is from the ledger.`);
     return page(
       c,
       { title: 'Tenants', current: 'Tenants', live: true, notice },
       <>
         <h1>Tenants</h1>
         <p class="lead">What is left now; users, requests and spend in the running billing cycle of each.</p>
-        <form class="filters" method="get" action="/admin/tenants" role="search">
+        <form class="filters" method="get" action="/admin/tenants" aria-label="Search">
           <Field name="q" label="Tenant" type="search" value={q} />
           <button type="submit">Search</button>
           <a class="button quiet" href="/admin/usage.csv?group_by=tenant">
             Download CSV
           </a>
         </form>
-        <Table caption="Tenants" rows={rows} rowId={({ tenantId }) => tenantId} columns={columns(deps.clock.now())} empty={<p>No tenant is like that.</p>} />
+        <Table
+          caption="Tenants"
+          rows={rows}
+          rowId={({ tenantId }) => tenantId}
+          columns={columns(deps.clock.now())}
+          empty={<p>No tenant is like that.</p>}
+        />
         <Pager path="/admin/tenants" query={{ q }} page={current} pages={pages} total={ids.length} what="tenants" />
       </>,
     );
@@ -54,13 +61,26 @@ export function tenantListRoutes(deps: PagesDeps): Hono<PageEnv> {
   return app;
 }
 
-export const tenantHref = (tenantId: string): string => href('/admin/tenant', { tenant_id: tenantId });
+const tenantHref = (tenantId: string): string => href('/admin/tenant', { tenant_id: tenantId });
 
 const columns = (now: number): Column<Row>[] => [
   { name: 'Tenant', cell: ({ tenantId }) => <a href={tenantHref(tenantId)}>{tenantId}</a> },
-  { name: 'Bucket', cell: ({ limits }) => <LimitBar limit={limits.find(({ period, unit }) => period === undefined && unit === 'tokens')} /> },
-  { name: 'Today', cell: ({ limits }) => <LimitBar limit={limits.find(({ period, unit }) => period === 'day' && unit === 'tokens')} /> },
-  { name: 'This month', cell: ({ limits }) => <LimitBar limit={limits.find(({ period, unit }) => period === 'month' && unit === 'tokens')} /> },
+  {
+    name: 'Bucket',
+    cell: ({ limits }) => (
+      <LimitBar limit={limits.find(({ period, unit }) => period === undefined && unit === 'tokens')} />
+    ),
+  },
+  {
+    name: 'Today',
+    cell: ({ limits }) => <LimitBar limit={limits.find(({ period, unit }) => period === 'day' && unit === 'tokens')} />,
+  },
+  {
+    name: 'This month',
+    cell: ({ limits }) => (
+      <LimitBar limit={limits.find(({ period, unit }) => period === 'month' && unit === 'tokens')} />
+    ),
+  },
   { name: 'Plan', cell: ({ plan }) => plan ?? <span class="muted">none</span> },
   { name: 'Users', number: true, cell: ({ users }) => grouped(users) },
   { name: 'Requests', number: true, cell: ({ requests }) => grouped(requests) },
@@ -70,4 +90,8 @@ const columns = (now: number): Column<Row>[] => [
 ];
 
 const LimitBar = ({ limit }: { limit: LimitNow | undefined }) =>
-  limit ? <Bar used={Math.max(0, limit.capacity - limit.remaining)} capacity={limit.capacity} /> : <span class="muted">no limit</span>;
+  limit ? (
+    <Bar used={Math.max(0, limit.capacity - limit.remaining)} capacity={limit.capacity} />
+  ) : (
+    <span class="muted">no limit</span>
+  );

@@ -8,12 +8,12 @@ import { notFound, page } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
 import { Limits } from '../view/bar.tsx';
 import { Decisions } from '../view/decisions.tsx';
-import { Field } from '../view/forms.tsx';
 import { grouped, Time } from '../view/format.tsx';
+import { Field } from '../view/forms.tsx';
 import { href, Table } from '../view/table.tsx';
 import { readUsage, UsageChart, UsageSums } from '../view/usage.tsx';
 
-const SHOWN_DECISIONS = 50;
+const SHOWN_DECISIONS = 25;
 
 /** `/admin/user`: what one user has left, used, asked for and was refused, and what it was granted. */
 export function userRoutes(deps: PagesDeps): Hono<PageEnv> {
@@ -46,7 +46,11 @@ export function userRoutes(deps: PagesDeps): Hono<PageEnv> {
           </a>
         </div>
         <h2>Left now</h2>
-        {isFailed(limits) ? <p class="notice problem">{limits.message}</p> : <Limits limits={limits} now={now} tenantId={tenantId} userId={userId} />}
+        {isFailed(limits) ? (
+          <p class="notice problem">{limits.message}</p>
+        ) : (
+          <Limits limits={limits} now={now} tenantId={tenantId} userId={userId} />
+        )}
         <h2>Grants</h2>
         <Grants grants={grants} tenantId={tenantId} userId={userId} now={now} />
         <h2>Usage</h2>
@@ -63,7 +67,12 @@ export function userRoutes(deps: PagesDeps): Hono<PageEnv> {
   return app;
 }
 
-const Grants: FC<{ grants: Grant[]; tenantId: string; userId: string; now: number }> = ({ grants, now, tenantId, userId }) => (
+const Grants: FC<{ grants: Grant[]; tenantId: string; userId: string; now: number }> = ({
+  grants,
+  now,
+  tenantId,
+  userId,
+}) => (
   <>
     {grants.length > 0 && (
       <Table

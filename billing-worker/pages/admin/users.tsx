@@ -1,17 +1,18 @@
 import { Hono } from 'hono';
 import type { UserRow } from '../data/user-table.ts';
 import type { PagesDeps } from '../deps.ts';
-import { page, problem } from '../respond.tsx';
+import { page } from '../respond.tsx';
 import type { PageEnv } from '../session/guard.ts';
 import { levelOf } from '../view/bar.tsx';
 import { BudgetBar } from '../view/budget-bar.tsx';
-import { Field, Select } from '../view/forms.tsx';
 import { grouped, money } from '../view/format.tsx';
+import { Field, Select } from '../view/forms.tsx';
 import { Badge, type Column, href, Pager, Table } from '../view/table.tsx';
 
 const PAGE_SIZE = 25;
 
-const daily = ({ budget }: UserRow) => (budget && budget.daily_limit !== null ? budget.daily_used / Math.max(1, budget.daily_limit) : -1);
+const daily = ({ budget }: UserRow) =>
+  budget && budget.daily_limit !== null ? budget.daily_used / Math.max(1, budget.daily_limit) : -1;
 const monthly = ({ budget }: UserRow) =>
   budget && budget.monthly_limit !== null ? budget.monthly_used / Math.max(1, budget.monthly_limit) : -1;
 
@@ -48,14 +49,15 @@ export function userListRoutes({ userTable }: PagesDeps): Hono<PageEnv> {
     const current = Math.min(pages, Math.max(1, Math.trunc(Number(number)) || 1));
     const shown = await userTable.exact(wanted.slice((current - 1) * PAGE_SIZE, current * PAGE_SIZE));
     const query = { q, status, tenant_id, sort: c.req.query('sort'), dir };
-    const notice = trouble === undefined ? undefined : problem(`${trouble} Budgets are missing or old; the rest is from the ledger.`);
+    const notice =
+      trouble === undefined ? undefined : { kind: 'hint' as const, text: `${trouble} The rest is from the ledger.` };
     return page(
       c,
       { title: 'Users', current: 'Users', live: true, notice },
       <>
         <h1>Users</h1>
         <p class="lead">Budgets as they stand now; requests and spend in the running billing cycle.</p>
-        <form class="filters" method="get" action="/admin" role="search">
+        <form class="filters" method="get" action="/admin" aria-label="Search">
           <Field name="q" label="User or tenant" type="search" value={q} />
           <Select name="status" label="Status" value={status} options={STATUSES} />
           {tenant_id && <input type="hidden" name="tenant_id" value={tenant_id} />}
@@ -90,11 +92,16 @@ export function userListRoutes({ userTable }: PagesDeps): Hono<PageEnv> {
   return app;
 }
 
-export const userHref = (tenantId: string, userId: string): string => href('/admin/user', { tenant_id: tenantId, user_id: userId });
+export const userHref = (tenantId: string, userId: string): string =>
+  href('/admin/user', { tenant_id: tenantId, user_id: userId });
 
 const COLUMNS: Column<UserRow>[] = [
   { name: 'User', sort: 'user', cell: ({ tenantId, userId }) => <a href={userHref(tenantId, userId)}>{userId}</a> },
-  { name: 'Tenant', sort: 'tenant', cell: ({ tenantId }) => <a href={href('/admin/tenant', { tenant_id: tenantId })}>{tenantId}</a> },
+  {
+    name: 'Tenant',
+    sort: 'tenant',
+    cell: ({ tenantId }) => <a href={href('/admin/tenant', { tenant_id: tenantId })}>{tenantId}</a>,
+  },
   { name: 'Today', sort: 'daily', cell: (row) => <BudgetBar row={row} period="day" /> },
   { name: 'This month', sort: 'monthly', cell: (row) => <BudgetBar row={row} period="month" /> },
   { name: 'Status', cell: (row) => <StatusBadge row={row} /> },

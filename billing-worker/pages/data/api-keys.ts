@@ -46,7 +46,7 @@ export const revokeKey = (id: string, body: object, sidecar: SidecarApi): Promis
   sidecar.ask({ method: 'POST', path: `${pathOf(id)}/revoke`, body, schema: keySchema });
 
 /** Whose key this is, if it is one and counts now. */
-export interface KeyHolder {
+interface KeyHolder {
   id: string;
   tenantId: string;
   /** Of the whole tenant: not of one team or user of it. */
@@ -64,7 +64,8 @@ export async function holderOfKey(text: string, { now, sidecar, sql }: { sql: Sq
     select tenant_id, team_id, user_id, digest, (revoked_at is null and (expires_at is null or expires_at > ${new Date(now).toISOString()}::timestamptz)) as good
     from api_keys where id = ${id}`;
   const digest = Buffer.from(digestOfKey(text));
-  if (!row?.good || row.digest.length !== digest.length || !timingSafeEqual(digest, Buffer.from(row.digest))) return undefined;
+  if (!row?.good || row.digest.length !== digest.length || !timingSafeEqual(digest, Buffer.from(row.digest)))
+    return undefined;
   const told = await readKey(id, sidecar);
   const counts = told.ok ? told.value.state === 'active' || told.value.state === 'ending' : told.status === 0;
   if (!counts) return undefined;

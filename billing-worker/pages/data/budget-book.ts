@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { SidecarApi } from './sidecar-api.ts';
@@ -18,24 +19,33 @@ export type Budget = z.output<typeof budgetSchema>;
 
 export interface Budgets {
   rows: Budget[];
+  /** They are being read for the first time: more will come. */
+  isPartial: boolean;
   /** Why there are none, or old ones, for people. */
-  problem?: string | undefined;
+  problem: string | undefined;
 }
 
-/** What is shown of a user is asked for anew each time; the rest serves to search and sort, and may be so old. */
 const LOOK_EVERY_MS = 15_000;
-/** Older than this it is waited for. */
-const TOO_OLD_MS = 120_000;
-const PAGE = '1000';
-const MOST_PAGES = 100;
-const LOOK_TIMEOUT_MS = 20_000;
+/** A look that takes long is repeated less often: it takes no more than so much of the sidecar's time. */
+const BUSY_SHARE = 0.1;
+/** A page does not wait for longer: it shows what has come. */
+const PATIENCE_MS = 1_500;
+const PAGE = '200';
+const LOOK_TIMEOUT_MS = 30_000;
 
-/** The budgets of all users. A sidecar computes them user by user, so they are asked for while somebody looks, and not for each page. */
+/**
+ * The budgets of all users, to search and sort by; those that are shown are asked for anew. A sidecar computes them user by user, so it
+ * is asked while somebody looks, and not for each page.
+ */
 export class BudgetBook {
   readonly #sidecar: SidecarApi;
   readonly #clock: Pick<Clock, 'monotonic'>;
-  #kept: { budgets: Budgets; at: number } | undefined;
-  #looking: Promise<Budgets> | undefined;
+  /** By user: a user may have rows of several tenants. */
+  #rows = new Map<string, Budget[]>();
+  #isPartial = true;
+  #problem: string | undefined;
+  #nextLook = 0;
+  #looking: Promise<void> | undefined;
 
   constructor(sidecar: SidecarApi, clock: Pick<Clock, 'monotonic'>) {
     this.#sidecar = sidecar;
@@ -43,12 +53,18 @@ export class BudgetBook {
   }
 
   async all(): Promise<Budgets> {
-    const age = this.#kept ? this.#clock.monotonic() - this.#kept.at : Number.POSITIVE_INFINITY;
-    if (this.#kept && age <= LOOK_EVERY_MS) return this.#kept.budgets;
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#kept && age < TOO_OLD_MS ? this.#kept.budgets : this.#looking;
+    if (!this.#looking && this.#clock.monotonic() >= this.#nextLook) {
+      this.#looking = this.#look().finally(() => {
+        this.#looking = undefined;
+      });
+    }
+    if (this.#looking && this.#isPartial)
+      await Promise.race([this.#looking, wait(PATIENCE_MS, undefined, { ref: false })]);
+    return {
+      rows: [...this.#rows.values()].flat(),
+      isPartial: this.#isPartial && !this.#problem,
+      problem: this.#problem,
+    };
   }
 
   /** Of one user in one tenant, asked for now. Undefined: the sidecar does not tell. */
@@ -58,23 +74,28 @@ export class BudgetBook {
     return answer.ok ? answer.value.users[0] : undefined;
   }
 
-  async #look(): Promise<Budgets> {
-    const rows: Budget[] = [];
+  async #look(): Promise<void> {
+    const began = this.#clock.monotonic();
+    const seen = new Set<string>();
     let after: string | undefined;
-    for (let page = 0; page < MOST_PAGES; page++) {
+    do {
       const query = { limit: PAGE, after };
       const asked = { path: '/api/admin/budgets', query, schema: pageSchema, timeoutMs: LOOK_TIMEOUT_MS };
       const answer = await this.#sidecar.ask(asked);
-      if (!answer.ok) return this.#keep({ rows: this.#kept?.budgets.rows ?? [], problem: answer.message });
-      rows.push(...answer.value.users);
+      this.#problem = answer.ok ? undefined : answer.message;
+      if (!answer.ok) break;
+      for (const row of answer.value.users) {
+        const { user_id: userId } = row;
+        this.#rows.set(userId, seen.has(userId) ? [...(this.#rows.get(userId) ?? []), row] : [row]);
+        seen.add(userId);
+      }
       after = answer.value.next;
-      if (after === undefined) break;
+    } while (after !== undefined);
+    if (!this.#problem) {
+      for (const userId of this.#rows.keys()) if (!seen.has(userId)) this.#rows.delete(userId);
+      this.#isPartial = false;
     }
-    return this.#keep({ rows });
-  }
-
-  #keep(budgets: Budgets): Budgets {
-    this.#kept = { budgets, at: this.#clock.monotonic() };
-    return budgets;
+    const now = this.#clock.monotonic();
+    this.#nextLook = now + Math.max(LOOK_EVERY_MS, (now - began) / BUSY_SHARE);
   }
 }

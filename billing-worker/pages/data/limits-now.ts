@@ -21,13 +21,19 @@ const limitSchema = z.object({
   subject: z.object({ type: z.string(), id: z.string() }),
   unit: z.string(),
   cost: z.number(),
+  scope: z.string().default('tenant'),
   window: z.object({ period: z.string() }).optional(),
 });
 
 const schema = z.object({
   result: z
     .object({
-      plan: z.object({ limits: z.array(limitSchema).default([]) }).default({ limits: [] }),
+      plan: z
+        .object({
+          limits: z.array(limitSchema).default([]),
+          candidates: z.array(z.object({ limits: z.array(limitSchema).default([]) })).default([]),
+        })
+        .default({ limits: [], candidates: [] }),
       decision: z.object({ allow: z.boolean(), reason: z.string() }),
     })
     .optional(),
@@ -53,13 +59,25 @@ export async function limitsNow(
   const { decision, plan } = answer.value.result ?? {};
   if (!plan || !decision) return [];
   const told = readHeaders(answer.headers);
-  return plan.limits.flatMap(({ cost, id, subject, unit, window }) => {
+  // What all tenants share with one another is no business of this one.
+  const own = [...plan.limits, ...(plan.candidates[0]?.limits ?? [])].filter(({ scope }) => scope === 'tenant');
+  return own.flatMap(({ cost, id, subject, unit, window }) => {
     const found = told.get(quoted(id));
     if (!found) return [];
     // The numbers are those after the request, which was not made.
     const remaining = decision.reason === 'ok' ? Math.min(found.capacity, found.remaining + cost) : found.remaining;
     const { capacity, resetSeconds } = found;
-    return [{ id, subject: subject.type, unit, period: window?.period, capacity, remaining, resetAt: now + resetSeconds * 1_000 }];
+    return [
+      {
+        id,
+        subject: subject.type,
+        unit,
+        period: window?.period,
+        capacity,
+        remaining,
+        resetAt: now + resetSeconds * 1_000,
+      },
+    ];
   });
 }
 

@@ -12,6 +12,8 @@ const limitSchema = z.object({
   id: z.string(),
   unit: z.string(),
   period: z.string().nullish(),
+  /** Seconds in which it is whole again. */
+  window_s: z.number().nullish(),
   capacity: z.number(),
   used: z.number(),
   remaining: z.number(),

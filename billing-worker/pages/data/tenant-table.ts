@@ -34,7 +34,10 @@ export async function tenantIds({ clock, sql, terms }: TenantTableDeps): Promise
   return [...names].sort();
 }
 
-export async function tenantRow(tenantId: string, { calendar, clock, sql, terms }: TenantTableDeps): Promise<TenantRow> {
+export async function tenantRow(
+  tenantId: string,
+  { calendar, clock, sql, terms }: TenantTableDeps,
+): Promise<TenantRow> {
   const now = clock.now();
   const { tenants } = terms();
   const { cycle } = calendar.at(now, billingCycleOf(tenants, tenantId));

@@ -16,7 +16,13 @@ export interface Used {
   spend: string;
 }
 
-export const GROUPS = { model: 'r.model', user: 'r.user_id', team: 'r.team_id', tenant: 'r.tenant_id', total: `''` } as const;
+const GROUPS = {
+  model: 'r.model',
+  user: 'r.user_id',
+  team: 'r.team_id',
+  tenant: 'r.tenant_id',
+  total: `''`,
+} as const;
 export type Group = keyof typeof GROUPS;
 
 export interface UsageAsked {
@@ -38,7 +44,9 @@ const WHERE = `($1::text is null or r.tenant_id = $1) and ($2::text is null or r
 export async function usageByDay(asked: UsageAsked, terms: Terms, sql: Sql): Promise<Used[]> {
   const { by, daily, from, tenantId, to, userId } = asked;
   const scope = [tenantId ?? null, userId ?? null, from, to];
-  const found = await sql.unsafe(`select distinct tenant_id, model from usage_rollups r where ${WHERE}`, scope, { prepare: true });
+  const found = await sql.unsafe(`select distinct tenant_id, model from usage_rollups r where ${WHERE}`, scope, {
+    prepare: true,
+  });
   const period: Cycle = { start: Date.parse(from) - DAY_MS, end: Date.parse(to) + DAY_MS };
   const names = { tenants: distinct(found, 'tenant_id'), models: distinct(found, 'model') };
   const day = daily ? 'r.day::text' : `''`;
@@ -61,4 +69,6 @@ export async function usageByDay(asked: UsageAsked, terms: Terms, sql: Sql): Pro
 
 const DAY_MS = 86_400_000;
 
-const distinct = (rows: readonly Record<string, string>[], column: string) => [...new Set(rows.map((row) => row[column] ?? ''))];
+const distinct = (rows: readonly Record<string, string>[], column: string) => [
+  ...new Set(rows.map((row) => row[column] ?? '')),
+];

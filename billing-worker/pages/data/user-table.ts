@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres';
 import type { Clock } from '../../../runtime/clock.ts';
-import type { UsersConfig } from '../../../schemas/config/users.ts';
+import type { Config } from '../../../runtime/config/files.ts';
 import { billingCycleOf } from '../../cycles.ts';
 import type { Terms } from '../../invoices/scope.ts';
 import type { Calendar } from '../../ledger/calendar.ts';
@@ -25,7 +25,7 @@ interface UserTableDeps {
   clock: Clock;
   calendar: Calendar;
   terms: () => Terms;
-  users: () => UsersConfig;
+  people: () => Pick<Config, 'users' | 'budgets'>;
   sidecar: SidecarApi;
 }
 
@@ -51,21 +51,36 @@ export class UserTable {
     this.#book = new BudgetBook(deps.sidecar, deps.clock);
   }
 
-  /** `problem`: why there are no budgets, for people. */
+  /** `problem`: why there are no budgets, or not all of them, for people. */
   async all(): Promise<{ rows: UserRow[]; problem: string | undefined }> {
-    const [spent, { problem, rows: budgets }] = await Promise.all([this.#spentNow(), this.#book.all()]);
+    const [spent, { isPartial, problem, rows: budgets }] = await Promise.all([this.#spentNow(), this.#book.all()]);
     const rows = new Map<string, UserRow>(spent.map((row) => [keyOf(row), { ...row, budget: undefined }]));
     const tenantsOf = new Map<string, string[]>();
     for (const { tenantId, userId } of spent) tenantsOf.set(userId, [...(tenantsOf.get(userId) ?? []), tenantId]);
-    const configured = new Map(this.#deps.users().users.map(({ id, tenant }) => [id, tenant]));
-    for (const budget of budgets) {
-      const tenantId = budget.tenant_id ?? configured.get(budget.user_id) ?? this.#likelyTenant(tenantsOf.get(budget.user_id));
-      if (tenantId === undefined) continue;
-      const nothing = { tenantId, userId: budget.user_id, requests: 0, denied: 0, spend: '0' };
-      const key = keyOf(nothing);
-      rows.set(key, { ...(rows.get(key) ?? nothing), budget });
-    }
-    return { rows: [...rows.values()], problem };
+    const configured = this.#configured();
+    const add = (userId: string, named: string | undefined, budget: Budget | undefined) => {
+      const tenantId = named ?? configured.get(userId) ?? this.#likelyTenant(tenantsOf.get(userId));
+      if (tenantId === undefined) return;
+      const nothing = { tenantId, userId, requests: 0, denied: 0, spend: '0' };
+      const before = rows.get(keyOf(nothing));
+      rows.set(keyOf(nothing), { ...(before ?? nothing), budget: budget ?? before?.budget });
+    };
+    for (const userId of configured.keys()) add(userId, undefined, undefined);
+    for (const budget of budgets) add(budget.user_id, budget.tenant_id, budget);
+    const reading = isPartial
+      ? 'The budgets of all users are being read: order and filter by them is not whole yet.'
+      : undefined;
+    return { rows: [...rows.values()], problem: problem ?? reading };
+  }
+
+  /** Who is named in the files, and whose each is as far as they say. */
+  #configured(): Map<string, string | undefined> {
+    const { budgets, users } = this.#deps.people();
+    const overridden = Object.keys(budgets.per_user_budgets.user_overrides);
+    return new Map([
+      ...overridden.map((id): [string, undefined] => [id, undefined]),
+      ...users.users.map(({ id, tenant }): [string, string | undefined] => [id, tenant]),
+    ]);
   }
 
   /** These rows with their budgets as they are now. */

@@ -57,7 +57,13 @@ export function portalInvoiceRoutes(deps: PagesDeps): Hono<PageEnv> {
       </>,
     );
   });
-  app.get('/portal/invoices/:id', async (c) => (await invoicePageAnswer(c, c.req.param('id'), tenantOf(c), sql)) ?? notFound(c));
-  app.get('/portal/invoices/:id/csv', async (c) => (await invoiceCsvAnswer(c, c.req.param('id'), tenantOf(c), sql)) ?? notFound(c));
+  app.get(
+    '/portal/invoices/:id',
+    async (c) => (await invoicePageAnswer(c, c.req.param('id'), tenantOf(c), sql)) ?? notFound(c),
+  );
+  app.get(
+    '/portal/invoices/:id/csv',
+    async (c) => (await invoiceCsvAnswer(c, c.req.param('id'), tenantOf(c), sql)) ?? notFound(c),
+  );
   return app;
 }

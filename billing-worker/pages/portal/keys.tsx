@@ -23,7 +23,9 @@ export function portalKeyRoutes({ sidecar }: PagesDeps): Hono<PageEnv> {
       { title: 'Keys', current: 'Keys', ...(!answer.ok && { notice: problem(answer.message) }) },
       <>
         <h1>API keys</h1>
-        <p class="lead">A key that was seen by others should be revoked at once. For a new one ask your administrator.</p>
+        <p class="lead">
+          A key that was seen by others should be revoked at once. For a new one ask your administrator.
+        </p>
         {answer.ok && (
           <>
             <KeyTable
@@ -69,7 +71,13 @@ export function portalKeyRoutes({ sidecar }: PagesDeps): Hono<PageEnv> {
     if (!key) return notFound(c);
     const answer = await revokeKey(key.id, { reason: `by ${key.tenant_id}, in the portal` }, sidecar);
     if (answer.ok) return c.redirect('/portal/keys?done=revoked', 303);
-    return page(c, { title: 'Not done', current: 'Keys', status: 502, notice: problem(answer.message) }, <p>The key was not revoked. <a href="/portal/keys">Back</a></p>);
+    return page(
+      c,
+      { title: 'Not done', current: 'Keys', status: 502, notice: problem(answer.message) },
+      <p>
+        The key was not revoked. <a href="/portal/keys">Back</a>
+      </p>,
+    );
   });
   return app;
 }

@@ -20,7 +20,14 @@ export function overviewRoutes(deps: PagesDeps): Hono<PageEnv> {
     const { days, measure } = c.req.query();
     const now = clock.now();
     const cycle = cycleAt(now, billingCycleOf(terms().tenants, tenantId));
-    const [limits, view, draft, { data: [latest] }] = await Promise.all([
+    const [
+      limits,
+      view,
+      draft,
+      {
+        data: [latest],
+      },
+    ] = await Promise.all([
       limitsNow({ tenantId }, { sidecar, now }),
       readUsage({ tenantId, series: 'model', sums: [], days, measure }, deps),
       previewCycle(tenantId, cycle, deps),
@@ -49,7 +56,8 @@ export function overviewRoutes(deps: PagesDeps): Hono<PageEnv> {
               {money(draft.total, draft.currency)} <span class="muted">so far</span>
             </p>
             <p class="muted">
-              The cycle ends in {duration(cycle.end - now)}: <Time at={cycle.end} />. <a href="/portal/invoices/upcoming">See its lines</a>
+              The cycle ends in {duration(cycle.end - now)}: <Time at={cycle.end} />.{' '}
+              <a href="/portal/invoices/upcoming">See its lines</a>
             </p>
           </li>
           <li class="card tile">
@@ -58,7 +66,8 @@ export function overviewRoutes(deps: PagesDeps): Hono<PageEnv> {
               <>
                 <p class="figure">{money(latest.total, latest.currency)}</p>
                 <p class="muted">
-                  <a href={`/portal/invoices/${latest.id}`}>{latest.number}</a> of <Time at={latest.finalised_at} day /> <InvoiceState state={latest.state} />
+                  <a href={`/portal/invoices/${latest.id}`}>{latest.number}</a> of <Time at={latest.finalised_at} day />{' '}
+                  <InvoiceState state={latest.state} />
                 </p>
               </>
             ) : (

@@ -15,11 +15,15 @@ export function portalSignIn({ attempts, clock, sessions, sidecar, sql }: PagesD
   app.post('/portal/sign-in', async (c) => {
     const body = await c.req.parseBody();
     const given = String(body.key ?? '').trim();
-    const attempt = await attempts.try(sourceIp(c), given, () => holderOfKey(given, { sql, sidecar, now: clock.now() }));
+    const attempt = await attempts.try(sourceIp(c), given, () =>
+      holderOfKey(given, { sql, sidecar, now: clock.now() }),
+    );
     if ('waitMs' in attempt) return tooMany(c, attempt.waitMs);
-    if ('wrong' in attempt) return form(c, { status: 401, notice: problem('That is no key of yours, or it no longer counts.') });
+    if ('wrong' in attempt)
+      return form(c, { status: 401, notice: problem('That is no key of yours, or it no longer counts.') });
     if (!attempt.ok.isTenants) {
-      const text = 'This key is of one user or team, and the portal shows all of the tenant. Use a key of the whole tenant, or ask your administrator for a link.';
+      const text =
+        'This key is of one user or team, and the portal shows all of the tenant. Use a key of the whole tenant, or ask your administrator for a link.';
       return form(c, { status: 403, notice: problem(text) });
     }
     const { secret } = await sessions.openTenant(attempt.ok.tenantId, `key:${attempt.ok.id}`);
@@ -43,7 +47,11 @@ export function portalSignIn({ attempts, clock, sessions, sidecar, sql }: PagesD
   app.post('/portal/enter/:token', async (c) => {
     const attempt = await attempts.try(sourceIp(c), c.req.param('token'), () => sessions.useLink(c.req.param('token')));
     if ('waitMs' in attempt) return tooMany(c, attempt.waitMs);
-    if ('wrong' in attempt) return form(c, { status: 401, notice: problem('This link was used before, or its quarter of an hour is over. Ask for another.') });
+    if ('wrong' in attempt)
+      return form(c, {
+        status: 401,
+        notice: problem('This link was used before, or its quarter of an hour is over. Ask for another.'),
+      });
     const { secret } = await sessions.openTenant(attempt.ok, 'link');
     setSecret(c, 'portal', secret);
     return c.redirect('/portal', 303);
@@ -53,7 +61,10 @@ export function portalSignIn({ attempts, clock, sessions, sidecar, sql }: PagesD
 
 const tooMany = (c: PageContext, waitMs: number) => {
   c.header('Retry-After', String(Math.ceil(waitMs / 1_000)));
-  return form(c, { status: 429, notice: problem('Too many wrong keys came from your address. Try again in a minute.') });
+  return form(c, {
+    status: 429,
+    notice: problem('Too many wrong keys came from your address. Try again in a minute.'),
+  });
 };
 
 const form = (c: PageContext, { notice, status = 200 }: { status?: 200 | 401 | 403 | 429; notice?: Notice } = {}) =>

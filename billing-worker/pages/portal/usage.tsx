@@ -13,7 +13,10 @@ export function portalUsageRoutes(deps: PagesDeps): Hono<PageEnv> {
   app.get('/portal/usage', async (c) => {
     const { by, days, measure } = c.req.query();
     const series = by === 'user' || by === 'team' ? by : 'model';
-    const view = await readUsage({ tenantId: tenantOf(c), series, sums: ['user', 'model', 'team'], days, measure }, deps);
+    const view = await readUsage(
+      { tenantId: tenantOf(c), series, sums: ['user', 'model', 'team'], days, measure },
+      deps,
+    );
     return page(
       c,
       { title: 'Usage', current: 'Usage' },
@@ -38,7 +41,10 @@ export function portalUsageRoutes(deps: PagesDeps): Hono<PageEnv> {
           {(['model', 'user', 'team'] as const).map((group, index) => (
             <>
               {index > 0 && ' · '}
-              <a href={href('/portal/usage', { days, measure, by: group })} {...(group === series && { 'aria-current': 'true' as const })}>
+              <a
+                href={href('/portal/usage', { days, measure, by: group })}
+                {...(group === series && { 'aria-current': 'true' as const })}
+              >
                 {group}
               </a>
             </>
@@ -47,7 +53,12 @@ export function portalUsageRoutes(deps: PagesDeps): Hono<PageEnv> {
         {view.sums.map(({ by: group, rows }) => (
           <>
             <h2>By {group}</h2>
-            <UsageSums by={group} rows={rows} currency={view.currency} {...(group === 'user' && { hrefOf: (key: string) => href('/portal/user', { user_id: key }) })} />
+            <UsageSums
+              by={group}
+              rows={rows}
+              currency={view.currency}
+              {...(group === 'user' && { hrefOf: (key: string) => href('/portal/user', { user_id: key }) })}
+            />
           </>
         ))}
       </>,

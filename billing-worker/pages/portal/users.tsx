@@ -3,13 +3,13 @@ import { recentDecisions } from '../data/decisions.ts';
 import { isFailed, limitsNow } from '../data/limits-now.ts';
 import type { UserRow } from '../data/user-table.ts';
 import type { PagesDeps } from '../deps.ts';
-import { Decisions } from '../view/decisions.tsx';
-import { notFound, page, problem } from '../respond.tsx';
+import { notFound, page } from '../respond.tsx';
 import { type PageEnv, tenantOf } from '../session/guard.ts';
 import { Limits } from '../view/bar.tsx';
 import { BudgetBar } from '../view/budget-bar.tsx';
-import { Field } from '../view/forms.tsx';
+import { Decisions } from '../view/decisions.tsx';
 import { grouped, money } from '../view/format.tsx';
+import { Field } from '../view/forms.tsx';
 import { type Column, href, Pager, Table } from '../view/table.tsx';
 import { readUsage, UsageChart, UsageSums } from '../view/usage.tsx';
 
@@ -32,15 +32,26 @@ export function portalUserRoutes(deps: PagesDeps): Hono<PageEnv> {
     const shown = await userTable.exact(own.slice((current - 1) * PAGE_SIZE, current * PAGE_SIZE));
     return page(
       c,
-      { title: 'Users', current: 'Users', live: true, ...(trouble !== undefined && { notice: problem(`${trouble} Budgets are missing or old.`) }) },
+      {
+        title: 'Users',
+        current: 'Users',
+        live: true,
+        ...(trouble !== undefined && { notice: { kind: 'hint' as const, text: trouble } }),
+      },
       <>
         <h1>Users</h1>
         <p class="lead">Budgets as they stand now; requests and spend in the running billing cycle.</p>
-        <form class="filters" method="get" action="/portal/users" role="search">
+        <form class="filters" method="get" action="/portal/users" aria-label="Search">
           <Field name="q" label="User" type="search" value={q} />
           <button type="submit">Search</button>
         </form>
-        <Table caption="Users and their budgets" rows={shown} rowId={({ userId }) => userId} columns={COLUMNS} empty={<p>No user is like that.</p>} />
+        <Table
+          caption="Users and their budgets"
+          rows={shown}
+          rowId={({ userId }) => userId}
+          columns={COLUMNS}
+          empty={<p>No user is like that.</p>}
+        />
         <Pager path="/portal/users" query={{ q }} page={current} pages={pages} total={own.length} what="users" />
       </>,
     );
@@ -48,7 +59,9 @@ export function portalUserRoutes(deps: PagesDeps): Hono<PageEnv> {
   app.get('/portal/user', async (c) => {
     const tenantId = tenantOf(c);
     const { days, measure, user_id: userId } = c.req.query();
-    const isOwn = userId !== undefined && (await userTable.all()).rows.some((row) => row.tenantId === tenantId && row.userId === userId);
+    const isOwn =
+      userId !== undefined &&
+      (await userTable.all()).rows.some((row) => row.tenantId === tenantId && row.userId === userId);
     if (!isOwn) return notFound(c);
     const now = clock.now();
     const [limits, view, decisions] = await Promise.all([
@@ -62,9 +75,18 @@ export function portalUserRoutes(deps: PagesDeps): Hono<PageEnv> {
       <>
         <h1>{userId}</h1>
         <h2>Left now</h2>
-        {isFailed(limits) ? <p class="notice problem">{limits.message}</p> : <Limits limits={limits} now={now} tenantId={tenantId} userId={userId} />}
+        {isFailed(limits) ? (
+          <p class="notice problem">{limits.message}</p>
+        ) : (
+          <Limits limits={limits} now={now} tenantId={tenantId} userId={userId} />
+        )}
         <h2>Usage</h2>
-        <UsageChart view={view} path="/portal/user" query={{ user_id: userId, days, measure }} title={`${userId}, by model`} />
+        <UsageChart
+          view={view}
+          path="/portal/user"
+          query={{ user_id: userId, days, measure }}
+          title={`${userId}, by model`}
+        />
         <h2>By model</h2>
         {view.sums.map(({ by, rows }) => (
           <UsageSums by={by} rows={rows} currency={view.currency} />

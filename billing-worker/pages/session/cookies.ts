@@ -18,7 +18,8 @@ export function setSecret(c: Context, name: CookieName, secret: string): void {
   setCookie(c, nameOf(c, name), secret, { path: '/', httpOnly: true, sameSite: 'Strict', secure: !isPlain(c) });
 }
 
-export const getSecret = (c: Context, name: CookieName): string | undefined => getCookie(c, nameOf(c, name)) || undefined;
+export const getSecret = (c: Context, name: CookieName): string | undefined =>
+  getCookie(c, nameOf(c, name)) || undefined;
 
 export function forgetSecret(c: Context, name: CookieName): void {
   deleteCookie(c, nameOf(c, name), { path: '/', secure: !isPlain(c) });

@@ -23,7 +23,11 @@ export const FORM_FIELD = 'form_token';
 const formTokenOf = (secret: string) => digestOf(`form of ${secret}`);
 
 /** Finds out who has signed in to this area. A form that does not come from one of our own pages goes no further. */
-export function identify(area: Area, sessions: Sessions, refuse: (c: PageContext) => Promise<Response>): MiddlewareHandler<PageEnv> {
+export function identify(
+  area: Area,
+  sessions: Sessions,
+  refuse: (c: PageContext) => Promise<Response>,
+): MiddlewareHandler<PageEnv> {
   return async function identified(c, next) {
     const secret = getSecret(c, area);
     const session = secret === undefined ? undefined : await sessions.find(secret);

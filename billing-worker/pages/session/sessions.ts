@@ -40,7 +40,8 @@ export class Sessions {
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
-    this.#adminMark = deps.adminToken === undefined ? undefined : `admin:${digestOf(`session of ${deps.adminToken}`).slice(0, 16)}`;
+    this.#adminMark =
+      deps.adminToken === undefined ? undefined : `admin:${digestOf(`session of ${deps.adminToken}`).slice(0, 16)}`;
   }
 
   /** For whoever has shown the admin token. It ends when the token changes. */

@@ -43,37 +43,70 @@ export const Bar: FC<BarProps> = ({ capacity, of, unit = 'tokens', used }) => {
 
 /** Billionths of a dollar are shown as dollars. */
 const amount = (value: number, unit: string): string =>
-  unit === 'usd' ? money((BigInt(Math.round(value)) / 1_000n).toString().padStart(7, '0').replace(/(\d{6})$/, '.$1')) : grouped(value);
+  unit === 'usd'
+    ? money(
+        (BigInt(Math.round(value)) / 1_000n)
+          .toString()
+          .padStart(7, '0')
+          .replace(/(\d{6})$/, '.$1'),
+      )
+    : grouped(value);
 
-const PERIODS: Record<string, string> = { day: 'today', week: 'this week', month: 'this month', hour: 'this hour', minute: 'this minute' };
-const SUBJECTS: Record<string, string> = { tenant: 'Tenant', user: 'User', team: 'Team', department: 'Department', project: 'Project' };
+const PERIODS: Record<string, string> = {
+  day: 'today',
+  week: 'this week',
+  month: 'this month',
+  hour: 'this hour',
+  minute: 'this minute',
+};
+const SUBJECTS: Record<string, string> = {
+  tenant: 'Tenant',
+  user: 'User',
+  team: 'Team',
+  department: 'Department',
+  project: 'Project',
+};
 const UNITS: Record<string, string> = { tokens: 'tokens', requests: 'requests', usd: 'spend', concurrent: 'at once' };
 
-export function limitName({ period, subject, unit }: LimitNow): string {
-  const what = period === undefined ? (unit === 'tokens' ? 'Tokens' : `${SUBJECTS[subject] ?? subject} ${UNITS[unit] ?? unit}`) : `${SUBJECTS[subject] ?? subject} ${UNITS[unit] ?? unit}`;
-  return period === undefined ? what : `${what}, ${PERIODS[period] ?? period}`;
+/** `User tokens, today`; a bucket has no period. */
+function limitName({ period, subject, unit }: LimitNow): string {
+  const what = `${SUBJECTS[subject] ?? subject} ${UNITS[unit] ?? unit}`;
+  if (period !== undefined) return `${what}, ${PERIODS[period] ?? period}`;
+  return unit === 'tokens' ? `${SUBJECTS[subject] ?? subject} bucket` : what;
 }
 
 /** What is left of each limit, and when there is more. */
-export const Limits: FC<{ limits: readonly LimitNow[]; now: number; tenantId: string; userId?: string }> = ({ limits, now, tenantId, userId }) => (
+export const Limits: FC<{ limits: readonly LimitNow[]; now: number; tenantId: string; userId?: string }> = ({
+  limits,
+  now,
+  tenantId,
+  userId,
+}) => (
   <ul class="tiles" id="limits" data-fresh>
     {limits.map((limit) => {
       const { period } = limit;
       const isLive = userId !== undefined && limit.subject === 'user' && limit.unit === 'tokens';
-      const of = isLive && (period === 'day' || period === 'month') ? { tenantId, userId, period } as const : undefined;
+      const of =
+        isLive && (period === 'day' || period === 'month') ? ({ tenantId, userId, period } as const) : undefined;
       return (
         <li class="card tile">
           <h3>{limitName(limit)}</h3>
           <p class="figure">
             {amount(limit.remaining, limit.unit)} <span class="muted">left</span>
           </p>
-          <Bar used={Math.max(0, limit.capacity - limit.remaining)} capacity={limit.capacity} unit={limit.unit} of={of} />
-          <p class="muted">
+          <Bar
+            used={Math.max(0, limit.capacity - limit.remaining)}
+            capacity={limit.capacity}
+            unit={limit.unit}
+            of={of}
+          />
+          <p class="muted small">
             {limit.remaining >= limit.capacity ? (
               'Full'
             ) : (
               <>
-                {limit.period === undefined ? 'Refills' : 'Resets'} in {duration(limit.resetAt - now)}: <Time at={limit.resetAt} />
+                {limit.period === undefined ? 'Refills' : 'Resets'} in {duration(limit.resetAt - now)}:{' '}
+                <Time at={limit.resetAt} />
               </>
             )}
           </p>

@@ -4,7 +4,7 @@ import type { FC } from 'hono/jsx';
 import { Table } from './table.tsx';
 
 /** An amount of one series on one day. */
-export interface Point {
+interface Point {
   day: string;
   series: string;
   value: number;
@@ -13,7 +13,6 @@ export interface Point {
 interface ChartProps {
   /** What it shows: the picture's name for who cannot see it. */
   title: string;
-  id: string;
   /** All days of the period, also those without a point. */
   days: readonly string[];
   points: readonly Point[];
@@ -33,14 +32,17 @@ const MOST_SERIES = 6;
 const REST = 'all others';
 
 /** Stacked columns, a day each; the same as a table below. */
-export const Chart: FC<ChartProps> = ({ days, empty, id, points, shown, title }) => {
+export const Chart: FC<ChartProps> = ({ days, empty, points, shown, title }) => {
   const names = seriesOf(points);
   const rows = rowsOf(days, names, points);
-  const highest = Math.max(0, ...rows.map((row) => names.reduce((sum, name) => sum + Math.max(0, row.of[name] ?? 0), 0)));
+  const highest = Math.max(
+    0,
+    ...rows.map((row) => names.reduce((sum, name) => sum + Math.max(0, row.of[name] ?? 0), 0)),
+  );
   if (highest === 0) return <div class="empty card">{empty}</div>;
   return (
     <figure class="card chart">
-      <figcaption id={`${id}-title`}>{title}</figcaption>
+      <figcaption>{title}</figcaption>
       <ul class="legend">
         {names.map((name, index) => (
           <li>
@@ -51,7 +53,7 @@ export const Chart: FC<ChartProps> = ({ days, empty, id, points, shown, title })
           </li>
         ))}
       </ul>
-      <Columns id={id} names={names} rows={rows} highest={highest} shown={shown} />
+      <Columns title={title} names={names} rows={rows} highest={highest} shown={shown} />
       <details>
         <summary>As a table</summary>
         <Table
@@ -82,7 +84,9 @@ function seriesOf(points: readonly Point[]): string[] {
 }
 
 function rowsOf(days: readonly string[], names: readonly string[], points: readonly Point[]): Row[] {
-  const rows = new Map<string, Row>(days.map((day) => [day, { day, of: Object.create(null) as Record<string, number> }]));
+  const rows = new Map<string, Row>(
+    days.map((day) => [day, { day, of: Object.create(null) as Record<string, number> }]),
+  );
   for (const { day, series, value } of points) {
     const of = rows.get(day)?.of;
     const name = names.includes(series) ? series : REST;
@@ -93,17 +97,30 @@ function rowsOf(days: readonly string[], names: readonly string[], points: reado
 
 const seriesClass = (name: string, index: number) => (name === REST ? 'rest' : `s${index + 1}`);
 
-const Columns: FC<{ id: string; names: string[]; rows: Row[]; highest: number; shown: (value: number) => string }> = ({ highest, id, names, rows, shown }) => {
+const Columns: FC<{
+  title: string;
+  names: string[];
+  rows: Row[];
+  highest: number;
+  shown: (value: number) => string;
+}> = ({ highest, names, rows, shown, title }) => {
   const x = scaleBand(
     rows.map(({ day }) => day),
     [LEFT, WIDTH - RIGHT],
   ).padding(0.2);
   const y = scaleLinear([0, highest], [HEIGHT - BOTTOM, TOP]).nice(4);
   // A correction may be negative; a stack of columns cannot show it, and the table does.
-  const layers = stack<Row>().keys(names).value(({ of }, name) => Math.max(0, of[name] ?? 0))(rows);
+  const layers = stack<Row>()
+    .keys(names)
+    .value(({ of }, name) => Math.max(0, of[name] ?? 0))(rows);
   const every = Math.ceil(rows.length / 8);
   return (
-    <svg class="columns" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-labelledby={`${id}-title`}>
+    <svg
+      class="columns"
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      role="img"
+      aria-label={`${title}; the table below says the same`}
+    >
       {y.ticks(4).map((tick) => (
         <g>
           <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={y(tick)} y2={y(tick)} />

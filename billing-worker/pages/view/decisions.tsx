@@ -11,7 +11,10 @@ export const Decisions: FC<{ rows: Decision[] }> = ({ rows }) => (
     empty="Nothing was asked for in the last 31 days."
     columns={[
       { name: 'When', cell: ({ at }) => <Time at={at} seconds /> },
-      { name: 'Outcome', cell: ({ granted }) => (granted ? <Badge kind="ok">allowed</Badge> : <Badge kind="over">denied</Badge>) },
+      {
+        name: 'Outcome',
+        cell: ({ granted }) => (granted ? <Badge kind="ok">allowed</Badge> : <Badge kind="over">denied</Badge>),
+      },
       { name: 'Why', cell: (decision) => <Why decision={decision} /> },
       { name: 'Model', cell: ({ model }) => model ?? <span class="muted">not named</span> },
       { name: 'LLM tokens', number: true, cell: ({ llmTokens }) => (llmTokens === null ? '–' : grouped(llmTokens)) },

@@ -5,17 +5,18 @@ import { exact, fixed, rounded } from '../../pricing/exact.ts';
 export const grouped = (value: number | bigint | string): string =>
   String(value).replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','));
 
-/** `$12.50`, `EUR 12.50`; below a dollar up to four places, so that a request at $0.0001 is not nothing. */
+/** `$12.50`, `EUR 12.50`; below a cent up to four places, so that a request at $0.0001 is not nothing. */
 export function money(amount: string, currency = 'USD'): string {
   const value = exact(amount.replace(/(\.\d{24})\d+$/, '$1'));
   const magnitude = value < 0n ? -value : value;
-  const places = value !== 0n && magnitude < exact('1') ? 4 : 2;
+  const places = value !== 0n && magnitude < exact('0.01') ? 4 : 2;
   const text = fixed(rounded(magnitude, places), places).replace(/(\.\d\d\d*?)0+$/, '$1');
   return `${value < 0n ? '−' : ''}${currency === 'USD' ? '$' : `${currency} `}${grouped(text)}`;
 }
 
 /** Used of a capacity: a whole percentage, rounded down, so that 100 % means all of it. */
-export const percent = (used: number, capacity: number): number => (capacity > 0 ? Math.floor((used / capacity) * 100) : used > 0 ? 100 : 0);
+export const percent = (used: number, capacity: number): number =>
+  capacity > 0 ? Math.floor((used / capacity) * 100) : used > 0 ? 100 : 0;
 
 const SPANS = [
   [86_400_000, 'd'],
@@ -37,7 +38,11 @@ export function duration(milliseconds: number): string {
 }
 
 /** An instant, in UTC, to the minute. Of RFC 3339 or epoch milliseconds. */
-export const Time: FC<{ at: string | number | null | undefined; day?: boolean; seconds?: boolean }> = ({ at, day, seconds }) => {
+export const Time: FC<{ at: string | number | null | undefined; day?: boolean; seconds?: boolean }> = ({
+  at,
+  day,
+  seconds,
+}) => {
   if (at === null || at === undefined) return <>–</>;
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return <>–</>;
@@ -45,10 +50,10 @@ export const Time: FC<{ at: string | number | null | undefined; day?: boolean; s
   return <time datetime={iso}>{day ? iso.slice(0, 10) : iso.slice(0, seconds ? 19 : 16).replace('T', ' ')}</time>;
 };
 
-/** Sentences for the reasons of decisions. */
+/** Sentences for the reasons of decisions. The ledger has `rate_limited` of every limit that refused, also of a budget. */
 const REASONS: Record<string, string> = {
   ok: 'Allowed',
-  rate_limited: 'Rate limit reached',
+  rate_limited: 'A limit was reached',
   budget_exceeded: 'Budget used up',
   over_soft_limit: 'Allowed, over the soft limit',
   routed_cheaper: 'Allowed, on a cheaper model',

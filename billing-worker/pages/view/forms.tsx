@@ -34,7 +34,13 @@ interface FieldProps {
 export const Field: FC<FieldProps> = ({ hint, label, name, type = 'text', ...rest }) => (
   <p class="field">
     <label for={`field-${name}`}>{label}</label>
-    <input id={`field-${name}`} name={name} type={type} {...rest} {...(hint && { 'aria-describedby': `hint-${name}` })} />
+    <input
+      id={`field-${name}`}
+      name={name}
+      type={type}
+      {...rest}
+      {...(hint && { 'aria-describedby': `hint-${name}` })}
+    />
     {hint && (
       <span class="hint" id={`hint-${name}`}>
         {hint}
@@ -43,12 +49,12 @@ export const Field: FC<FieldProps> = ({ hint, label, name, type = 'text', ...res
   </p>
 );
 
-export const Select: FC<{ name: string; label: string; value: string; options: readonly (readonly [value: string, text: string])[] }> = ({
-  label,
-  name,
-  options,
-  value,
-}) => (
+export const Select: FC<{
+  name: string;
+  label: string;
+  value: string;
+  options: readonly (readonly [value: string, text: string])[];
+}> = ({ label, name, options, value }) => (
   <p class="field">
     <label for={`field-${name}`}>{label}</label>
     <select id={`field-${name}`} name={name}>
@@ -76,7 +82,17 @@ interface ConfirmProps {
 }
 
 /** Asks before it acts, without a script. */
-export const Confirm: FC<ConfirmProps> = ({ action, back, danger, explanation, facts, hidden = {}, question, token, verb }) => (
+export const Confirm: FC<ConfirmProps> = ({
+  action,
+  back,
+  danger,
+  explanation,
+  facts,
+  hidden = {},
+  question,
+  token,
+  verb,
+}) => (
   <section class="card confirm" aria-labelledby="question">
     <h1 id="question">{question}</h1>
     <p>{explanation}</p>

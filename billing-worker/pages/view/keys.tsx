@@ -10,7 +10,9 @@ const STATES: Record<ShownKey['state'], ['ok' | 'warn' | 'over' | 'off', string]
   revoked: ['over', 'revoked'],
 };
 
-export const KeyState: FC<{ state: ShownKey['state'] }> = ({ state }) => <Badge kind={STATES[state][0]}>{STATES[state][1]}</Badge>;
+const KeyState: FC<{ state: ShownKey['state'] }> = ({ state }) => (
+  <Badge kind={STATES[state][0]}>{STATES[state][1]}</Badge>
+);
 
 /** For whom it speaks. */
 export const holderText = ({ team_id, tenant_id, user_id }: ShownKey): string =>
@@ -19,24 +21,40 @@ export const holderText = ({ team_id, tenant_id, user_id }: ShownKey): string =>
 export const isLive = ({ state }: ShownKey): boolean => state === 'active' || state === 'ending';
 
 /** Keys without their secrets. */
-export const KeyTable: FC<{ keys: readonly ShownKey[]; actions: (key: ShownKey) => Child; withTenant: boolean; empty: Child }> = ({
-  actions,
-  empty,
-  keys,
-  withTenant,
-}) => (
+export const KeyTable: FC<{
+  keys: readonly ShownKey[];
+  actions: (key: ShownKey) => Child;
+  withTenant: boolean;
+  empty: Child;
+}> = ({ actions, empty, keys, withTenant }) => (
   <Table
     caption="API keys"
     rows={keys}
     empty={empty}
     columns={[
-      { name: 'Key', cell: ({ name, prefix }) => <>{name !== undefined && <>{name} · </>}<code>{prefix}…</code></> },
+      {
+        name: 'Key',
+        cell: ({ name, prefix }) => (
+          <>
+            {name !== undefined && <>{name} · </>}
+            <code>{prefix}…</code>
+          </>
+        ),
+      },
       ...(withTenant ? [{ name: 'Tenant', cell: ({ tenant_id }: ShownKey) => tenant_id }] : []),
       { name: 'Speaks for', cell: holderText },
       { name: 'State', cell: ({ state }) => <KeyState state={state} /> },
       { name: 'Issued', cell: ({ created_at }) => <Time at={created_at} day /> },
-      { name: 'Ends', cell: ({ expires_at }) => (expires_at === undefined ? <span class="muted">never</span> : <Time at={expires_at} />) },
-      { name: 'Last used', cell: ({ last_used_at }) => (last_used_at === undefined ? <span class="muted">never</span> : <Time at={last_used_at} />) },
+      {
+        name: 'Ends',
+        cell: ({ expires_at }) =>
+          expires_at === undefined ? <span class="muted">never</span> : <Time at={expires_at} />,
+      },
+      {
+        name: 'Last used',
+        cell: ({ last_used_at }) =>
+          last_used_at === undefined ? <span class="muted">never</span> : <Time at={last_used_at} />,
+      },
       { name: 'Actions', cell: (key) => (isLive(key) ? actions(key) : <span class="muted">none</span>) },
     ]}
   />

@@ -18,7 +18,7 @@ export interface Frame {
 }
 
 export interface Notice {
-  kind: 'done' | 'problem';
+  kind: 'done' | 'problem' | 'hint';
   text: string;
 }
 
@@ -107,5 +107,10 @@ const SignedIn: FC<Frame & { who: string }> = ({ area, formToken, who }) => (
 
 /** Without JavaScript it stays empty. */
 const LiveState: FC = () => (
-  <span id="live-state" role="status" data-on=" These numbers follow by themselves." data-off=" No connection: these numbers stand still." />
+  <span
+    id="live-state"
+    role="status"
+    data-on=" These numbers follow by themselves."
+    data-off=" No connection: these numbers stand still."
+  />
 );

@@ -21,22 +21,24 @@ export function lastDays(count: number, now: number, timezone: string): DaySpan 
 
 const dateOf = (instant: number) => new Date(instant).toISOString().slice(0, 10);
 
-export const periodOf = (text: string | undefined): keyof typeof PERIODS => (text === '7' || text === '90' ? text : '30');
+export const periodOf = (text: string | undefined): keyof typeof PERIODS =>
+  text === '7' || text === '90' ? text : '30';
 
 export const MEASURES = { spend: 'Spend', tokens: 'LLM tokens', requests: 'Requests' } as const;
 export type Measure = keyof typeof MEASURES;
 
-export const measureOf = (text: string | undefined): Measure => (text === 'tokens' || text === 'requests' ? text : 'spend');
+export const measureOf = (text: string | undefined): Measure =>
+  text === 'tokens' || text === 'requests' ? text : 'spend';
 
 /** Links to the same page with another value of a parameter. */
-export const Choice: FC<{ label: string; name: string; value: string; options: Record<string, string>; path: string; query: Query }> = ({
-  label,
-  name,
-  options,
-  path,
-  query,
-  value,
-}) => (
+export const Choice: FC<{
+  label: string;
+  name: string;
+  value: string;
+  options: Record<string, string>;
+  path: string;
+  query: Query;
+}> = ({ label, name, options, path, query, value }) => (
   <nav class="choice" aria-label={label}>
     {Object.entries(options).map(([each, text]) => (
       <a href={href(path, query, { [name]: each })} {...(each === value && { 'aria-current': 'true' as const })}>

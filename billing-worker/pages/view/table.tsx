@@ -35,11 +35,15 @@ interface TableProps<Row> {
 export function Table<Row>({ caption, columns, empty, rowId, rows, sorting }: TableProps<Row>) {
   if (rows.length === 0) return <div class="empty card">{empty}</div>;
   return (
-    <div class="scroll" role="region" aria-label={caption} tabindex={0}>
+    <section class="scroll" aria-label={caption} tabindex={0}>
       <table>
         <caption class="unseen">{caption}</caption>
         <thead>
-          <tr>{columns.map((column) => <Head column={column} sorting={sorting} />)}</tr>
+          <tr>
+            {columns.map((column) => (
+              <Head column={column} sorting={sorting} />
+            ))}
+          </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
@@ -57,7 +61,7 @@ export function Table<Row>({ caption, columns, empty, rowId, rows, sorting }: Ta
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }
 
@@ -73,9 +77,17 @@ function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: TablePro
   }
   const isSorted = sorting.by === sort;
   const turned = isSorted && !sorting.descending;
-  const next = href(sorting.path, sorting.query, { sort, dir: isSorted ? (sorting.descending ? 'asc' : 'desc') : number ? 'desc' : 'asc', page: undefined });
+  const next = href(sorting.path, sorting.query, {
+    sort,
+    dir: isSorted ? (sorting.descending ? 'asc' : 'desc') : number ? 'desc' : 'asc',
+    page: undefined,
+  });
   return (
-    <th scope="col" class={kind} {...(isSorted && { 'aria-sort': turned ? ('ascending' as const) : ('descending' as const) })}>
+    <th
+      scope="col"
+      class={kind}
+      {...(isSorted && { 'aria-sort': turned ? ('ascending' as const) : ('descending' as const) })}
+    >
       <a href={next}>
         {name}
         <span class="arrow" aria-hidden="true">
@@ -87,7 +99,14 @@ function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: TablePro
 }
 
 /** Pages that are counted. */
-export const Pager: FC<{ path: string; query: Query; page: number; pages: number; total: number; what: string }> = ({ page, pages, path, query, total, what }) => (
+export const Pager: FC<{ path: string; query: Query; page: number; pages: number; total: number; what: string }> = ({
+  page,
+  pages,
+  path,
+  query,
+  total,
+  what,
+}) => (
   <nav class="pager" aria-label="Pages of the table">
     <span class="muted">
       {total.toLocaleString('en-US')} {what}

@@ -1,9 +1,9 @@
 import type { FC } from 'hono/jsx';
+import { billingCycleOf } from '../../cycles.ts';
+import { planSpans } from '../../pricing/plan.ts';
 import type { Group, Used } from '../data/usage-by-day.ts';
 import { usageByDay } from '../data/usage-by-day.ts';
 import type { PagesDeps } from '../deps.ts';
-import { billingCycleOf } from '../../cycles.ts';
-import { planSpans } from '../../pricing/plan.ts';
 import { Chart } from './chart.tsx';
 import { grouped, money } from './format.tsx';
 import { Choice, type DaySpan, lastDays, MEASURES, type Measure, measureOf, PERIODS, periodOf } from './period.tsx';
@@ -56,17 +56,40 @@ const VALUES: Record<Measure, (used: Used) => number> = {
 };
 
 /** A chart by day, with links to other periods and measures. */
-export const UsageChart: FC<{ view: UsageView; path: string; query: Query; title: string }> = ({ path, query, title, view }) => {
+export const UsageChart: FC<{ view: UsageView; path: string; query: Query; title: string }> = ({
+  path,
+  query,
+  title,
+  view,
+}) => {
   const { currency, daily, measure, span } = view;
-  const shown = (value: number) => (measure === 'spend' ? money(value.toFixed(6), currency) : grouped(Math.round(value)));
-  const points = daily.map((used) => ({ day: used.day, series: used.key === '' ? 'no name' : used.key, value: VALUES[measure](used) }));
+  const shown = (value: number) =>
+    measure === 'spend' ? money(value.toFixed(6), currency) : grouped(Math.round(value));
+  const points = daily.map((used) => ({
+    day: used.day,
+    series: used.key === '' ? 'no name' : used.key,
+    value: VALUES[measure](used),
+  }));
   return (
     <>
       <div class="head">
-        <Choice label="Period" name="days" value={String(span.days.length)} options={PERIODS} path={path} query={query} />
+        <Choice
+          label="Period"
+          name="days"
+          value={String(span.days.length)}
+          options={PERIODS}
+          path={path}
+          query={query}
+        />
         <Choice label="Measure" name="measure" value={measure} options={MEASURES} path={path} query={query} />
       </div>
-      <Chart id="usage" title={`${MEASURES[measure]} by day, ${title}`} days={span.days} points={points} shown={shown} empty="Nothing was used in these days." />
+      <Chart
+        title={`${MEASURES[measure]} by day, ${title}`}
+        days={span.days}
+        points={points}
+        shown={shown}
+        empty="Nothing was used in these days."
+      />
     </>
   );
 };
@@ -74,13 +97,22 @@ export const UsageChart: FC<{ view: UsageView; path: string; query: Query; title
 const NAMES: Record<Group, string> = { model: 'Model', user: 'User', team: 'Team', tenant: 'Tenant', total: 'All' };
 
 /** Sums of the period. `hrefOf` makes the names of one kind links. */
-export const UsageSums: FC<{ rows: Used[]; by: Group; currency: string; hrefOf?: (key: string) => string }> = ({ by, currency, hrefOf, rows }) => (
+export const UsageSums: FC<{ rows: Used[]; by: Group; currency: string; hrefOf?: (key: string) => string }> = ({
+  by,
+  currency,
+  hrefOf,
+  rows,
+}) => (
   <Table
     caption={`Usage by ${NAMES[by].toLowerCase()}`}
     rows={[...rows].sort((a, b) => Number(b.spend) - Number(a.spend) || b.requests - a.requests)}
     empty="Nothing was used in these days."
     columns={[
-      { name: NAMES[by], cell: ({ key }) => (key === '' ? <span class="muted">not named</span> : hrefOf ? <a href={hrefOf(key)}>{key}</a> : key) },
+      {
+        name: NAMES[by],
+        cell: ({ key }) =>
+          key === '' ? <span class="muted">not named</span> : hrefOf ? <a href={hrefOf(key)}>{key}</a> : key,
+      },
       { name: 'Requests', number: true, cell: ({ requests }) => grouped(requests) },
       { name: 'Denied', number: true, cell: ({ denied }) => grouped(denied) },
       { name: 'LLM tokens', number: true, cell: ({ llmTokens }) => grouped(llmTokens) },

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { ErrorReply } from 'redis';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../../test/helpers/eventually.ts';
+import { fullLength } from '../../../test/helpers/full-length.ts';
 import { ask, type RedisCluster, startRedisCluster, untilWhole } from '../../../test/helpers/redis-cluster.ts';
 import type { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { CountersUnavailable } from '../contract.ts';
@@ -89,7 +90,7 @@ test('a slot that has moved away from a node while nobody was connected to it is
   expect(await eventually(() => increment(connection, key), { timeoutMs: 20_000 })).toBe(2);
 });
 
-test(
+test.runIf(fullLength)(
   'a node that is frozen fails its own slots only, also the first time, and takes part again when it goes on',
   LIMITS,
   async () => {
@@ -113,20 +114,24 @@ test(
   },
 );
 
-test('a start with a frozen node serves the slots of the others, and its own once it goes on', LIMITS, async () => {
-  const cluster = await startRedisCluster({ args: GOES_ON });
-  const [frozen] = cluster.nodes as [RedisServer];
-  const [held, ...others] = await keysOf(cluster);
-  await frozen.kill('SIGSTOP');
-  const { connection } = await connect(cluster.urls);
-  await failure(increment(connection, held));
-  await goesOn(connection, others);
-  await frozen.kill('SIGCONT');
-  // Nothing that was refused before is carried out now.
-  expect(await eventually(() => increment(connection, held), { timeoutMs: 20_000 })).toBe(1);
-});
+test.runIf(fullLength)(
+  'a start with a frozen node serves the slots of the others, and its own once it goes on',
+  LIMITS,
+  async () => {
+    const cluster = await startRedisCluster({ args: GOES_ON });
+    const [frozen] = cluster.nodes as [RedisServer];
+    const [held, ...others] = await keysOf(cluster);
+    await frozen.kill('SIGSTOP');
+    const { connection } = await connect(cluster.urls);
+    await failure(increment(connection, held));
+    await goesOn(connection, others);
+    await frozen.kill('SIGCONT');
+    // Nothing that was refused before is carried out now.
+    expect(await eventually(() => increment(connection, held), { timeoutMs: 20_000 })).toBe(1);
+  },
+);
 
-test('a start before the cluster is there', LIMITS, async () => {
+test.runIf(fullLength)('a start before the cluster is there', LIMITS, async () => {
   const cluster = await startRedisCluster();
   const keys = await keysOf(cluster);
   await cluster.stop();
@@ -139,24 +144,28 @@ test('a start before the cluster is there', LIMITS, async () => {
   expect(said.slice(0, 2)).toEqual(['Redis Cluster cannot be reached; trying on', 'Redis Cluster is back']);
 });
 
-test('a new master that holds no slot yet is asked for those that are on their way to it', LIMITS, async () => {
-  const cluster = await startRedisCluster();
-  const { connection, said } = await connect(cluster.urls);
-  const added = await cluster.addNode();
-  await untilWhole(cluster);
-  const [key] = await keysOf(cluster);
-  const slot = cluster.slotOf(key);
-  expect(await increment(connection, key)).toBe(1);
-  await cluster.beginMove(slot, added);
-  await cluster.moveKeys(slot, added, 10);
-  for (const expected of [2, 3, 4]) expect(await increment(connection, key)).toBe(expected);
-  await cluster.finishMove(slot, added);
-  await goesOn(connection, [key]);
-  expect(await ask(added, ['GET', key])).toBe('54');
-  expect(said).toEqual([]);
-});
+test.runIf(fullLength)(
+  'a new master that holds no slot yet is asked for those that are on their way to it',
+  LIMITS,
+  async () => {
+    const cluster = await startRedisCluster();
+    const { connection, said } = await connect(cluster.urls);
+    const added = await cluster.addNode();
+    await untilWhole(cluster);
+    const [key] = await keysOf(cluster);
+    const slot = cluster.slotOf(key);
+    expect(await increment(connection, key)).toBe(1);
+    await cluster.beginMove(slot, added);
+    await cluster.moveKeys(slot, added, 10);
+    for (const expected of [2, 3, 4]) expect(await increment(connection, key)).toBe(expected);
+    await cluster.finishMove(slot, added);
+    await goesOn(connection, [key]);
+    expect(await ask(added, ['GET', key])).toBe('54');
+    expect(said).toEqual([]);
+  },
+);
 
-test('a replica that takes over from a frozen master is found', LIMITS, async () => {
+test.runIf(fullLength)('a replica that takes over from a frozen master is found', LIMITS, async () => {
   const cluster = await startRedisCluster({ args: ['--cluster-node-timeout', '1000'] });
   const [master] = cluster.nodes as [RedisServer];
   const [key, ...others] = await keysOf(cluster);
@@ -176,7 +185,7 @@ test('a replica that takes over from a frozen master is found', LIMITS, async ()
   await goesOn(connection, [key, ...others]);
 });
 
-test('slots that nobody serves are waited for, and then fail as such', LIMITS, async () => {
+test.runIf(fullLength)('slots that nobody serves are waited for, and then fail as such', LIMITS, async () => {
   const cluster = await startRedisCluster({ args: ['--cluster-node-timeout', '1000'] });
   const [dead] = cluster.nodes as [RedisServer];
   const [, alive] = await keysOf(cluster);
