@@ -206,4 +206,12 @@ test('429 of the provider: the fallback answers, the model cools down in the sta
   models.behave('big-model', 'answer');
   const next = await during(() => openclaw.ask('Once more?'));
   expect(next.calls.map(({ model }) => model)).not.toContain('big-model');
+
+  // The other package chooses what stands in.
+  const routing = `${front.url}/v1/data/openclaw/routing/allow`;
+  await openclaw.configure({ rating: { ...rating, endpoint: routing } });
+  const routed = await during(() => openclaw.ask('And now?'));
+  expect(routed.result.text).toBe('Good day from small-model');
+  expect(routed.calls.map(({ model }) => model)).toEqual(['small-model']);
+  await openclaw.configure({ rating });
 });
