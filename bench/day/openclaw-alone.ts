@@ -20,7 +20,7 @@ interface Cooldown {
 
 /**
  * OpenClaw without a sidecar, as its documentation describes it ("Retry policy", "Model failover"): it tries again, at least
- * after what the provider asks for; then the provider cools down and the next model is asked. Who finds all of them cooling
+ * after what the provider asks for; then the provider cools down, as it did before cooldowns of one model, and the next model is asked. Who finds all of them cooling
  * down asks again when the first is back.
  */
 export function openClawAlone(world: World): Client {

@@ -6,6 +6,9 @@ import { type Client, PATIENCE_MS, pauseMs, type World } from './world.ts';
 const TENANT = 'acme';
 const DECISION = 'openclaw/routing/decision';
 
+/** As many as a batch may have. */
+const AHEAD = 1_000;
+
 const inputOf = ({ estimated, model, user }: Call) => ({
   tenant_id: TENANT,
   user_id: user,
@@ -14,7 +17,10 @@ const inputOf = ({ estimated, model, user }: Call) => ({
   max_output_tokens: MAX_OUTPUT,
 });
 
-/** A policy's answers are remembered by their input, and many at once cost a third of what they cost one by one. Takes nothing. */
+/**
+ * Takes nothing. A policy's answers are remembered by their input: asked for many at once, they save most decisions a message
+ * to the policy's thread and back, a fifth of the time of a run.
+ */
 export async function askAhead(calls: readonly Call[], sidecar: Pick<SimulatedSidecar, 'post'>): Promise<void> {
   for (let from = 0; from < calls.length; from += AHEAD) {
     const inputs = Object.fromEntries(calls.slice(from, from + AHEAD).map((call) => [call.id, inputOf(call)]));
@@ -22,8 +28,6 @@ export async function askAhead(calls: readonly Call[], sidecar: Pick<SimulatedSi
     if (status !== 200) throw new Error(`a preview was refused with ${status}`);
   }
 }
-
-const AHEAD = 1_000;
 
 export interface WithSidecarOptions {
   world: World;

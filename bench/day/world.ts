@@ -35,7 +35,6 @@ export class World {
   readonly tally = new Tally();
   readonly providers: Readonly<Record<string, FakeProvider>>;
   readonly #seed: number;
-
   readonly #latencyMs: readonly [least: number, most: number];
 
   constructor({ at, latencyMs, seed }: WorldOptions) {

@@ -76,7 +76,7 @@ test('says when the first of those that were passed over may be back', () => {
   expect(filled(...both)).toBe('2026-01-02T03:04:00.000Z 4 min');
   expect(filled(...both, passed('c', 'limit:x', 29.5))).toBe('2026-01-02T03:00:29.500Z 30 s');
   expect(filled({ candidate: 'a', gate: 'failed:other', until: MAX_AMOUNT }, passed('b', 'on:other', 1))).toBe(
-    'later later',
+    'a time that nobody knows a while',
   );
   expect(filled(...both.slice(2))).toContain('3 h');
 });

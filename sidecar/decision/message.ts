@@ -74,7 +74,7 @@ export function decisive({ limits }: Pick<Outcome, 'limits'>): LimitOutcome | un
 function availability(name: string, { closed }: Outcome, now: number): string | undefined {
   if (name !== 'available_at' && name !== 'available_in') return undefined;
   const at = backAt(closed);
-  if (at === undefined) return 'later';
+  if (at === undefined) return name === 'available_at' ? 'a time that nobody knows' : 'a while';
   return name === 'available_at' ? new Date(at).toISOString() : inWords(at - now);
 }
 

@@ -73,9 +73,9 @@ _limits(subject, scope, given, estimated) := array.concat(
 		"unit": rule.unit,
 		"capacity": given[rule.field],
 		"refill": {"amount": given[rule.field], "per_seconds": 60, "mode": "continuous"},
-		# A request of more than a whole minute's tokens would never have room: it goes when the bucket is full, and what
-		# it really used is owed afterwards.
-		"cost": min({given[rule.field], estimated[rule.name]}),
+		# One of more than a whole minute's tokens never has room: the provider would refuse it too, and all would wait
+		# for the cooldown.
+		"cost": estimated[rule.name],
 		"scope": scope,
 	})) |
 		some rule in _a_minute

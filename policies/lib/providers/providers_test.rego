@@ -81,8 +81,8 @@ test_input_and_output_are_corrected_by_their_own_tokens if {
 	[input_tokens.settles, output_tokens.settles] == [true, true]
 }
 
-test_what_is_larger_than_a_minute_goes_when_the_bucket_is_full if {
-	[limit.cost | some limit in shared("lab/noon").limits] == [300, 80]
+test_what_is_larger_than_a_minute_never_has_room if {
+	[[limit.cost, limit.capacity] | some limit in shared("lab/noon").limits] == [[400, 300], [90, 80]]
 }
 
 test_each_model_may_have_the_limits_for_itself_by_whichever_of_its_names if {
