@@ -16,9 +16,9 @@ export interface ProviderStatusDeps {
  * `available`; `cooldown` after a rate limit, by the provider's word or ours; `quota_exhausted`: a limit is used up, which one and until
  * when it says; `circuit_open` after failures in a row; `half_open`: one call at a time tries it.
  */
-export type ModelState = 'available' | 'cooldown' | 'quota_exhausted' | 'circuit_open' | 'half_open';
+type ModelState = 'available' | 'cooldown' | 'quota_exhausted' | 'circuit_open' | 'half_open';
 
-export interface ModelStatus {
+interface ModelStatus {
   model: string;
   state: ModelState;
   /** RFC 3339. */
@@ -28,7 +28,7 @@ export interface ModelStatus {
   nth?: number;
 }
 
-export interface LimitStatus {
+interface LimitStatus {
   id: string;
   unit: string;
   /** Seconds in which it is whole again. */
