@@ -1,6 +1,5 @@
 import { GIVEN_COLUMNS, LINES_COLUMN } from './append-sql.ts';
 import type { CalendarDay } from './calendar.ts';
-import { instantText } from './instant-text.ts';
 import type { LedgerRow } from './ledger-row.ts';
 
 /** A value of a row, as JavaScript has it. */
@@ -31,7 +30,7 @@ function columnArray(rows: LedgerRow[], column: keyof LedgerRow): string | null 
 
 function element(value: NonNullable<Value>): string {
   if (typeof value === 'string') return quoted(value);
-  if (value instanceof Date) return `"${instantText(value.getTime())}"`;
+  if (value instanceof Date) return `"${value.toISOString()}"`;
   // JSON has no control characters, so its string is an array's string as well.
   if (typeof value === 'object') return JSON.stringify(JSON.stringify(value));
   return String(value);
@@ -51,7 +50,7 @@ function calendarDays(rows: LedgerRow[]): string[] {
     return places.size;
   });
   const days = [...places.keys()];
-  const instants = (each: (day: CalendarDay) => number) => days.map((day) => `"${instantText(each(day))}"`);
+  const instants = (each: (day: CalendarDay) => number) => days.map((day) => `"${new Date(each(day)).toISOString()}"`);
   return [
     ofRows,
     instants(({ cycle }) => cycle.start),
