@@ -35,7 +35,7 @@ test('takes an outcome in bands and one in numbers', () => {
       shoe_size: 43,
       outcome: { granted: true, candidate: null, closed, limits },
     }).success;
-  expect(take([band], ['cooldown:lab/large'])).toBe(true);
+  expect(take([band], [{ gate: 'cooldown:lab/large', candidate: 'lab/large' }])).toBe(true);
   expect(take([{ ...band, ...numbers }], [gate])).toBe(true);
   expect(take([{ ...band, grantd: true }], [])).toBe(false);
 });

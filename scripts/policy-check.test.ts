@@ -23,6 +23,7 @@ let opa: string;
 let root: string;
 const at = (path: string) => join(root, path);
 const RATE_LIMIT = 'policies/openclaw/rate_limit/rate_limit.rego';
+const REQUESTS = 'policies/lib/requests/requests.rego';
 const BUNDLE = 'policies/dist/bundle.tar.gz';
 const CAPABILITIES = 'policies/capabilities.json';
 const MENDED_BY_BUILD = /mend it with: npm run policy:build$/;
@@ -56,7 +57,7 @@ test('what is committed is sound and current', async () => {
 
 describe('says what is wrong, and what mends it', () => {
   test('a changed policy with its old bundle', async () => {
-    await change(RATE_LIMIT, (text) => text.replace('This tenant is not known.', 'Who is this?'));
+    await change(REQUESTS, (text) => text.replace('This tenant is not known.', 'Who is this?'));
     await change('policies/openclaw/rate_limit/rate_limit_test.rego', (text) =>
       text.replace('This tenant is not known.', 'Who is this?'),
     );
@@ -109,7 +110,7 @@ describe('says what is wrong, and what mends it', () => {
   );
 
   test.runIf(fullLength)('a test that fails', async () => {
-    await change(RATE_LIMIT, (text) => text.replace('"billed": true', '"billed": false'));
+    await change(REQUESTS, (text) => text.replace('"billed": true', '"billed": false'));
     expect(await check()).toContainEqual(expect.stringMatching(/test_a_request_draws_on_the_bucket.*: FAIL/));
   });
 

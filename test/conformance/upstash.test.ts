@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../runtime/clock.ts';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { describeCounterStore } from './counter-store.suite.ts';
 import { UpstashStores } from './stores/upstash.ts';
 import { limit, Workbench } from './workbench.ts';
@@ -11,10 +12,13 @@ beforeAll(async () => {
   stores = await UpstashStores.start();
 }, BRING_TIMEOUT_MS);
 
-describeCounterStore('the counters on Upstash', (settings) => stores.open(settings), {
-  settableClock: false,
-  scripts: true,
-});
+// By its own clock it does what a Redis does.
+if (fullLength) {
+  describeCounterStore('the counters on Upstash', (settings) => stores.open(settings), {
+    settableClock: false,
+    scripts: true,
+  });
+}
 
 describeCounterStore(
   'the counters on Upstash with a clock that a test sets',

@@ -17,7 +17,7 @@ import { get, inParallel } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 
-const LINES = fullLength ? 10_000 : 2_500;
+const LINES = fullLength ? 10_000 : 1_000;
 const CALLERS = 32;
 const INVOICE = '2400';
 const METHODS = ['requests', 'bytes', 'tokens', 'llm_tokens', 'cost'];

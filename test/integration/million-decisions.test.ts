@@ -13,7 +13,7 @@ import { fullLength } from '../helpers/full-length.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { inParallel } from '../helpers/sidecar-client.ts';
 
-const DECISIONS = fullLength ? 1_000_000 : 100_000;
+const DECISIONS = fullLength ? 1_000_000 : 40_000;
 const CALLERS = 256;
 const MB = 1024 * 1024;
 

@@ -75,6 +75,9 @@ export interface LedgerRow {
 }
 
 /** The sidecar and the billing worker in one process on a real PostgreSQL, with budgets for the people above. */
+/** Of usage that waited on OpenClaw's disk, too. */
+const LEDGER_PATIENCE = { timeoutMs: 60_000 };
+
 export class Product {
   readonly sidecar: string;
   readonly #billing: string;
@@ -130,7 +133,7 @@ export class Product {
     return eventually(async () => {
       const { data } = await this.#get(`${this.#billing}/v1/usage?group_by=${by}`, this.#adminToken);
       return check(data as LedgerRow[]);
-    });
+    }, LEDGER_PATIENCE);
   }
 
   async #get(url: string, token: string): Promise<Record<string, unknown>> {

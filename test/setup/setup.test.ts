@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Child } from '../helpers/child.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { runFixture } from './nested-run.ts';
 import { loadScript } from './scripts.ts';
 
@@ -30,14 +31,14 @@ test('when vitest is killed, its servers and test files end and its folder goes'
   await eventually(() => expect([...pids.map(isAlive), existsSync(runDir)]).toEqual([false, false, false]));
 });
 
-test('when a test file crashes, its servers end', async () => {
+test.runIf(fullLength)('when a test file crashes, its servers end', async () => {
   const { child } = await runFixture('crashes');
   const pid = await printedPid(child);
   expect((await child.exited).code).toBe(1);
   await eventually(() => expect(isAlive(pid)).toBe(false));
 });
 
-test('what cannot be brought leaves out the tests that ask for it, and those only', async () => {
+test.runIf(fullLength)('what cannot be brought leaves out the tests that ask for it, and those only', async () => {
   const { child, results } = await runFixture('lacks-redis', { REDIS_SERVER_BIN: '/nowhere/redis-server' });
   expect(await child.exited).toEqual({ code: 0, signal: null });
   expect(await statuses(results)).toEqual({

@@ -35,6 +35,8 @@ export class RedisStores {
   static async start(): Promise<RedisStores> {
     const redis = await startRedis();
     const control = createClient({ url: redis.url });
+    // The server may end first.
+    control.on('error', () => {});
     await control.connect();
     const connection = await connectRedis(redis.url, TIMEOUT_MS, log);
     atTestEnd(() => Promise.all([control.close(), connection.close()]));

@@ -34,6 +34,8 @@ export class UpstashStores {
   static async start(): Promise<UpstashStores> {
     const redis = await startRedis();
     const control = createClient({ url: redis.url });
+    // The server may end first.
+    control.on('error', () => {});
     await control.connect();
     atTestEnd(() => control.close());
     return new UpstashStores(control, await startUpstash(redis));
