@@ -6,6 +6,7 @@ import { connectSocket } from '../../billing-worker/database/connect.ts';
 import { startEmbeddedPostgres } from '../../billing-worker/database/embedded.ts';
 import { openDatabase } from '../../billing-worker/database/open.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { atTestEnd } from '../helpers/test-end.ts';
 import { silent } from './databases.ts';
@@ -35,7 +36,7 @@ test('what was written is there again after it was closed and opened', async () 
   expect([...(await second.sql`select reason from dead_letters`)]).toEqual([{ reason: 'kept' }]);
 });
 
-test('its socket is for this user alone, and is gone with it', async () => {
+test.runIf(fullLength)('its socket is for this user alone, and is gone with it', async () => {
   const embedded = await startEmbeddedPostgres(join(await tempDir('data'), 'postgres'), silent);
   const folder = dirname(embedded.socketPath);
   expect((await stat(folder)).mode & 0o777).toBe(0o700);
@@ -43,7 +44,7 @@ test('its socket is for this user alone, and is gone with it', async () => {
   await expect(readdir(folder)).rejects.toThrow('ENOENT');
 });
 
-test('it works in a thread of its own: this one is not held up', async () => {
+test.runIf(fullLength)('it works in a thread of its own: this one is not held up', async () => {
   const { close, sql } = await openDatabase({ dataDir: await tempDir('data'), log: silent });
   atTestEnd(close);
   let longest = 0;
