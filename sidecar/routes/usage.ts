@@ -81,7 +81,9 @@ export function usageRoutes({
       fingerprint: createHash('sha256').update(canonical(report)).digest('base64url'),
     };
     const result = await store.settle(settle);
-    if ('decided' in result) await providerReports.note(report, result.decided, outcome);
+    // An account is everybody's: one tenant's word does not keep the others from it.
+    const isService = c.get('identity').bound.tenant_id === undefined;
+    if (isService && 'decided' in result) await providerReports.note(report, result.decided, outcome);
     if ('changes' in result && !result.replayed) {
       usageReports.note(report);
       for (const { crossed, id } of result.changes) if (crossed) metrics.limits.crossed(id, crossed);

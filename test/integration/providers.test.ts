@@ -37,6 +37,7 @@ async function started(): Promise<Service[]> {
   const folder = join(await tempDir('config'), 'config');
   await cp(join(packageRoot, 'config'), folder, { recursive: true });
   await writeFile(join(folder, 'providers.yaml'), PROVIDERS);
+  await writeFile(join(folder, 'users.yaml'), 'users: [{ id: sam, api_key: ak_sam_123, tenant: keys }]\n');
   await writeFile(
     join(folder, 'tenants.yaml'),
     'defaults: { capacity: 1000000, refill: daily, price_per_token: "0.0001", billing_cycle: { period: month } }\n',
@@ -141,6 +142,16 @@ describe('two sidecars on one Redis', () => {
     expect(left(again)).toBeGreaterThan(0.85 * MINUTE);
     expect(left(again)).toBeLessThanOrEqual(1.1 * MINUTE);
     await one.clear({ account: 'anthropic-main' });
+  });
+
+  test('a tenant’s own report keeps nobody else from the account', async () => {
+    const [one] = sidecars('keys') as [Caller, Caller];
+    const { allow, id } = await one.decide(SONNET);
+    expect(allow).toBe(true);
+    const report = { decision_id: id, outcome: 'failed', error: { status: 429, retry_after: 600 } };
+    const key = { 'X-API-Key': 'ak_sam_123' };
+    expect((await one.post('/v1/usage', report, key)).body).toMatchObject({ state: 'voided' });
+    expect((await one.status()).get(SONNET)).toMatchObject({ state: 'available' });
   });
 
   test('a run goes down its chain, as far as it may and for what the chain names', async () => {
