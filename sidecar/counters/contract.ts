@@ -88,9 +88,14 @@ export interface Gate {
   name: string;
 }
 
+/**
+ * Hand it to `settle` to give a take back, also where no record of it is kept. Its text is the store's own affair, and made
+ * only when it is asked for: a policy that refuses what it was granted is rare.
+ */
+export type Receipt = () => string;
+
 export type TakeResult =
-  /** `receipt`: hand it to `settle` to give this take back, also where no record of it is kept. Opaque. */
-  | { kind: 'taken'; outcome: Outcome; at: number; receipt: string }
+  | { kind: 'taken'; outcome: Outcome; at: number; receipt: Receipt }
   /** Some `deny` limit of every candidate was short: nothing was charged. */
   | { kind: 'refused'; outcome: Outcome; at: number }
   /** This tenant and request id were granted before: nothing was charged, the stored answer is given again. */
@@ -125,7 +130,7 @@ export interface SettleRequest {
   /** Tells the same report from another one for the same decision. */
   fingerprint: string;
   /** From `take`, by the process that took: makes a void possible where no record is kept, once however often repeated. */
-  receipt?: string | undefined;
+  receipt?: Receipt | undefined;
 }
 
 export type SettleResult =

@@ -207,7 +207,7 @@ class Step {
 
   async #peek(plan: Plan): Promise<Extract<TakeResult, { kind: 'taken' | 'refused' }>> {
     const { at, outcome } = await this.#deps.store.peek(plan, this.#request.subject.tenant_id);
-    return outcome.granted ? { kind: 'taken', at, outcome, receipt: '' } : { kind: 'refused', at, outcome };
+    return outcome.granted ? { kind: 'taken', at, outcome, receipt: () => '' } : { kind: 'refused', at, outcome };
   }
 
   /** A policy that fails on what was taken gives it back; one that grants what a `deny` limit refused has failed. */

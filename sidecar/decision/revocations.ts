@@ -1,5 +1,5 @@
 import type { Log } from '../../runtime/log.ts';
-import type { CounterStore } from '../counters/contract.ts';
+import type { CounterStore, Receipt } from '../counters/contract.ts';
 
 /** Waits between tries, in milliseconds; the last one goes on. */
 const WAITS = [50, 200, 1_000, 5_000];
@@ -14,7 +14,7 @@ const MAX_PENDING = 10_000;
 export class Revocations {
   readonly #store: CounterStore;
   readonly #log: Log;
-  readonly #pending = new Map<string, { receipt: string; tries: number }>();
+  readonly #pending = new Map<string, { receipt: Receipt; tries: number }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(store: CounterStore, log: Log) {
@@ -26,7 +26,7 @@ export class Revocations {
     return this.#pending.size;
   }
 
-  async giveBack(decisionId: string, receipt: string): Promise<void> {
+  async giveBack(decisionId: string, receipt: Receipt): Promise<void> {
     if (await this.#void(decisionId, receipt)) return;
     if (this.#pending.size >= MAX_PENDING) {
       this.#log.error({ decision_id: decisionId }, 'too many takes wait to be given back; this one stays charged');
@@ -42,7 +42,7 @@ export class Revocations {
       this.#log.error({ count: this.#pending.size }, 'takes that were to be given back stay charged');
   }
 
-  async #void(decisionId: string, receipt: string): Promise<boolean> {
+  async #void(decisionId: string, receipt: Receipt): Promise<boolean> {
     try {
       await this.#store.settle({ decisionId, kind: 'void', actual: {}, fingerprint: 'refused by the policy', receipt });
       return true;

@@ -1,6 +1,6 @@
 import { MAX_AMOUNT } from '../../schemas/amounts.ts';
 import type { Plan } from '../../schemas/policy-io.ts';
-import type { Gate, SettleRequest, TakeRequest, TakeResult } from '../../sidecar/counters/contract.ts';
+import type { Gate, Receipt, SettleRequest, TakeRequest, TakeResult } from '../../sidecar/counters/contract.ts';
 import type { OpenedStore } from '../conformance/workbench.ts';
 import type { TestClock } from '../helpers/clock.ts';
 import type { Step as ModelStep, TakeAnswer } from '../model/grant-model.ts';
@@ -18,7 +18,7 @@ const ALL = 10_000;
 interface Decision {
   id: string;
   tenant: string;
-  receipt: string | undefined;
+  receipt: Receipt | undefined;
   hasRecord: boolean;
 }
 

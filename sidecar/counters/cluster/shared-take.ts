@@ -115,7 +115,7 @@ export class SharedTake {
     }
     this.#closed.push(...result.outcome.closed);
     if (result.kind === 'refused') return { chosen: 0 };
-    const held = { account, id, limits: result.outcome.limits, event: heldEvent(JSON.parse(result.receipt)) };
+    const held = { account, id, limits: result.outcome.limits, event: heldEvent(JSON.parse(result.receipt())) };
     return { chosen, held };
   }
 

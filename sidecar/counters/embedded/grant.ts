@@ -60,7 +60,7 @@ export function grant(
   };
   if (kept) effect.record = record;
   if (requestKey !== null) effect.request = [requestKey, decisionId];
-  return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: JSON.stringify(record) }, effect };
+  return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: () => JSON.stringify(record) }, effect };
 }
 
 /** A window that an estimate of nothing is corrected in must be in the period that it was made in. */

@@ -68,7 +68,7 @@ function failedRun(
 
 /** Where no record was kept, the process that took hands back what it was given; from then on one is kept. */
 function fromReceipt({ receipt }: SettleRequest, now: number): KeptRecord | undefined {
-  return receipt ? { ...(JSON.parse(receipt) as KeptRecord), expiresAt: now + RECORD_TTL_MS } : undefined;
+  return receipt ? { ...(JSON.parse(receipt()) as KeptRecord), expiresAt: now + RECORD_TTL_MS } : undefined;
 }
 
 function again(

@@ -1,5 +1,5 @@
 import type { ClosedGate, Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
-import { CountersUnavailable, type DecisionRecord, RecordsFull, type TakeResult } from '../contract.ts';
+import { CountersUnavailable, type DecisionRecord, type Receipt, RecordsFull, type TakeResult } from '../contract.ts';
 import { limitOutcome } from '../outcome.ts';
 
 /** What a script replies for one decision: see the header of `lua/take-3.lua`. */
@@ -16,11 +16,12 @@ export function timeOf([status, at]: TakeReply): number | undefined {
  */
 export const isMistimed = ([status]: TakeReply): boolean => status === 'late' || status === 'stale_windows';
 
-const FIELDS = 7;
-const HEAD = 5;
+/** Numbers of each limit in a reply, and what stands before the first. */
+export const FIELDS = 9;
+export const HEAD = 5;
 
-/** Throws `CountersUnavailable` where nothing was decided; `maxRecords` is what the script was told. */
-export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number): TakeResult {
+/** Throws `CountersUnavailable` where nothing was decided; `maxRecords` is what the script was told, `receipt` that of a grant. */
+export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number, receipt: Receipt): TakeResult {
   const [status, first] = reply;
   if (status === 'closed') return { kind: 'closed', at: Number(first) };
   if (status === 'full') throw new RecordsFull(maxRecords);
@@ -34,9 +35,7 @@ export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number): Ta
   if (status === 'stale_windows') throw new CountersUnavailable('the store’s clock is not where it was a moment ago');
   const at = Number(first);
   const outcome = decodeOutcome(reply, plan, status === 'taken');
-  return status === 'taken'
-    ? { kind: 'taken', at, outcome, receipt: String(reply[3]) }
-    : { kind: 'refused', at, outcome };
+  return status === 'taken' ? { kind: 'taken', at, outcome, receipt } : { kind: 'refused', at, outcome };
 }
 
 /** The place of the candidate that was taken, from 0 on; 0 where the plan names none. */
@@ -59,7 +58,7 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
       return limitOutcome(
         { ...limit, capacity: Number(capacity) },
         {
-          granted: had === '1',
+          granted: had === 1,
           before: Number(before),
           used: Number(used),
           resetAt: Number(resetAt),

@@ -29,8 +29,9 @@ import {
   type TakeReply,
 } from './decode.ts';
 import { encodeAbout, members, opened } from './encode.ts';
-import { type OwnPart, runKeyOf } from './encode-decision.ts';
+import { type OwnPart, type Request, runKeyOf } from './encode-decision.ts';
 import { ProviderCalls } from './providers.ts';
+import { receiptOf } from './receipt.ts';
 import type { Scripts } from './scripts.ts';
 import { TakeCalls, type TakeCallsDeps } from './take-calls.ts';
 
@@ -69,13 +70,13 @@ export class Partition {
   /** Takes, and tells which candidate. `hold`: for a decision whose event another partition appends. */
   async choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
     const reply = await this.#calls.together(mode, request);
-    return { result: this.#decode(reply, request.plan), chosen: chosenOf(reply) };
+    return { result: this.#decode(reply, request), chosen: chosenOf(reply) };
   }
 
   async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): Promise<OweResult> {
     const reply = await this.#calls.alone(mode, owed);
     if (reply[0] === 'executed') return { kind: 'executed' };
-    const result = this.#decode(reply, owed.plan);
+    const result = this.#decode(reply, owed);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
     return result;
   }
@@ -83,7 +84,7 @@ export class Partition {
   /** `part`: what another part of the decision knows. */
   async peek(plan: Plan, tenantId: string, part: Pick<OwnPart, 'refused' | 'whys'> = {}) {
     const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '', ...part };
-    const result = this.#decode(await this.#calls.alone('peek', request), plan);
+    const result = this.#decode(await this.#calls.alone('peek', request), request);
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }
@@ -91,7 +92,8 @@ export class Partition {
   /** `eventLimits` is what was moved of the same decision at an account, as JSON for the event. */
   async settle(request: SettleRequest, eventLimits = ''): Promise<SettleResult & Moved> {
     const { connection, keys, scripts } = this.#deps;
-    const { actual, decisionId, failure = '', fingerprint, kind, model, receipt = '', tenantId = '', usage } = request;
+    const { actual, decisionId, failure = '', fingerprint, kind, model, tenantId = '', usage } = request;
+    const receipt = request.receipt?.() ?? '';
     const amounts = Object.entries(actual).map(([unit, amount]) => [unit, String(amount)]);
     const recordKey = keys.record(decisionId);
     const declared = this.#deps.clustered ? await this.#keysOf([recordKey], receipt) : [];
@@ -209,8 +211,9 @@ export class Partition {
     return this.#deps.connection.close();
   }
 
-  #decode(reply: TakeReply, plan: Plan): TakeResult {
-    return decodeTake(reply, plan, this.#deps.settings.maxRecords);
+  #decode(reply: TakeReply, request: Request): TakeResult {
+    const { keys, settings } = this.#deps;
+    return decodeTake(reply, request.plan, settings.maxRecords, () => receiptOf(reply, request, keys));
   }
 }
 

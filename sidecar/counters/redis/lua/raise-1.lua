@@ -28,7 +28,7 @@ local limit, state = view.limit, view.state
 local missing = math.max(0, view.capacity - remaining) - state.used
 if missing > 0 then
   state = charge(state, missing)
-  write_counter(limit.key, limit.field, state, forgotten_at(state, limit, now))
+  write_counter(limit.key, limit.field, state, forgotten_at(limit, reset_at(state, limit, now), now))
   flush_counters(now)
 end
 return { text(now), text(state.used) }

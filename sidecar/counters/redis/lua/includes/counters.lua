@@ -2,29 +2,32 @@
 -- A field's name begins with the counter's kind. Field `@x` is the instant at which the hash expires; names are
 -- percent-encoded, so no limit has that field name.
 local EXPIRY_SLACK_MS = 3600000
-local FIELDS = {
-  t = { 'used', 'at', 'rest', 'since', 'refilled', 'announced' },
-  w = { 'used', 'start', 'carried', 'announced' },
-  c = { 'used', 'announced' },
+local MATCH = {
+  t = '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+)$',
+  w = '^(%d+):(%d+):(%d+):(%d+)$',
+  c = '^(%d+):(%d+)$',
 }
 local hashes = {}
 
+-- One match and no call for each number: field by field it took a quarter of the whole script.
 local function parse(key, field, stored)
-  local names, state, i = FIELDS[string.sub(field, 1, 1)], {}, 0
-  for digits in string.gmatch(stored, '[^:]+') do
-    i = i + 1
-    local n = whole(digits)
-    if not n or not names[i] then i = -1 break end
-    state[names[i]] = n
-  end
-  if i ~= #names then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
-  return state
+  local kind = string.sub(field, 1, 1)
+  local a, b, c, d, e, f = string.match(stored, MATCH[kind])
+  if not a then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
+  a, b, c, d, e, f = a + 0, b + 0, (c or 0) + 0, (d or 0) + 0, (e or 0) + 0, (f or 0) + 0
+  if math.max(a, b, c, d, e, f) > MAX_AMOUNT then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
+  if kind == 't' then return { used = a, at = b, rest = c, since = d, refilled = e, announced = f } end
+  if kind == 'w' then return { used = a, start = b, carried = c, announced = d } end
+  return { used = a, announced = b }
 end
 
-local function print_state(field, state)
-  local parts = {}
-  for i, name in ipairs(FIELDS[string.sub(field, 1, 1)]) do parts[i] = text(state[name]) end
-  return table.concat(parts, ':')
+local function print_state(field, s)
+  local kind = string.sub(field, 1, 1)
+  if kind == 't' then
+    return string.format('%.0f:%.0f:%.0f:%.0f:%.0f:%.0f', s.used, s.at, s.rest, s.since, s.refilled, s.announced)
+  end
+  if kind == 'w' then return string.format('%.0f:%.0f:%.0f:%.0f', s.used, s.start, s.carried, s.announced) end
+  return string.format('%.0f:%.0f', s.used, s.announced)
 end
 
 -- The state that a field holds, nil if none. Raises a string if the key or the field is not what this script wrote.

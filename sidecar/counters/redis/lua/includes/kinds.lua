@@ -37,15 +37,16 @@ local function retry_after(state, limit, now)
   return limit.kind == 'c' and FLIGHT_RETRY_MS or refill_time(state, limit, now, missing)
 end
 
--- From when the counter means nothing any more and may be forgotten.
-local function forgotten_at(state, limit, now)
+-- From when the counter means nothing any more and may be forgotten; `reset` is its `reset_at`.
+local function forgotten_at(limit, reset, now)
   if limit.kind == 'c' then return now + RECORD_TTL_MS end
   if limit.kind == 'w' and limit.rollover > 0 then return now + ROLLOVER_TTL_MS end
-  return reset_at(state, limit, now)
+  return reset
 end
 
 -- The thresholds that a counter crosses and that were not announced in this period; they are from now on.
 local function announce(state, thresholds, capacity)
+  if #thresholds == 0 then return thresholds end
   local crossed, highest = {}, state.announced
   for _, percent in ipairs(thresholds) do
     -- By hundreds: a product with the whole capacity may be beyond what is exact.

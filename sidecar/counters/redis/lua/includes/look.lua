@@ -1,13 +1,11 @@
 -- What a plan comes to: each of its limits as it stands, and the first candidate that has room.
 
 local function check(limit)
-  for _, field in ipairs({ 'capacity', 'cost' }) do
-    if not is_whole(limit[field]) then error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number', 0) end
+  if not (is_whole(limit.capacity) and is_whole(limit.cost)) then
+    error('limit ' .. limit.id .. ': capacity and cost are not both whole numbers', 0)
   end
-  for _, field in ipairs(limit.kind == 't' and { 'amount', 'period' } or {}) do
-    if not is_whole(limit[field]) or limit[field] < 1 then
-      error('limit ' .. limit.id .. ': ' .. field .. ' is not a whole number above 0', 0)
-    end
+  if limit.kind == 't' and not (is_whole(limit.amount) and is_whole(limit.period) and limit.amount > 0 and limit.period > 0) then
+    error('limit ' .. limit.id .. ': amount and period are not both whole numbers above 0', 0)
   end
   return limit
 end

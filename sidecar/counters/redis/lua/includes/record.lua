@@ -7,7 +7,7 @@ local function new_charge(view, now)
     id = limit.id, kind = limit.kind, key = limit.key, field = limit.field, event = limit.event, unit = limit.unit,
     thresholds = limit.thresholds, crossed = view.crossed, settles = limit.settles, counts = limit.counts, on_exceed = limit.on_exceed, capacity = text(view.capacity), cost = text(limit.cost),
     before = text(state.used), used = text(view.after.used), since = text(view.over and 0 or state.since or state.start or 0),
-    refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(reset_at(view.after, limit, now)),
+    refilled = text(state.refilled or 0), retry = text(view.retry), reset_at = text(view.reset),
   }
   if limit.kind == 't' then
     given.amount, given.period, given.interval = text(limit.amount), text(limit.period), limit.interval
@@ -15,17 +15,21 @@ local function new_charge(view, now)
   return given
 end
 
--- Reserved: something is still to come, the real usage or the end of the call. `more` is {candidate, closed, request_key, run_key,
--- ask, decided_at, hold}.
-local function new_record(about, views, more, now)
-  local limits, open = {}, more.hold
-  for i, view in ipairs(views) do
-    limits[i] = new_charge(view, now)
-    open = open or view.limit.settles or view.limit.kind == 'c'
+-- Whether something is still to come: the real usage, or the end of the call.
+local function is_open(views)
+  for _, view in ipairs(views) do
+    if view.limit.settles or view.limit.kind == 'c' then return true end
   end
+  return false
+end
+
+-- `more` is {state, candidate, closed, request_key, run_key, ask, decided_at, held: JSON for another partition's event}.
+local function new_record(about, views, more, now)
+  local limits = {}
+  for i, view in ipairs(views) do limits[i] = new_charge(view, now) end
   local candidate = more.candidate
   return {
-    v = 1, state = open and 'reserved' or 'consumed', about = about, hold = more.hold or nil,
+    v = 1, state = more.state, about = about, hold = more.held and true or nil, held = more.held,
     candidate = candidate and { model = candidate.model, json = candidate.json } or nil,
     closed = #more.closed > 0 and '[' .. table.concat(more.closed, ',') .. ']' or nil,
     shared = more.ask.shared and more.ask.shared.record or nil,
