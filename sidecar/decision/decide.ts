@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Decision, Outcome, Plan } from '../../schemas/policy-io.ts';
@@ -14,6 +13,7 @@ import {
 import { during, type Phases } from '../metrics/phases.ts';
 import { type Policy, PolicyError } from '../policy/policy.ts';
 import type { Answer } from './answer.ts';
+import { newDecisionId } from './decision-id.ts';
 import { asIfThereWereRoom, withoutNumbers } from './degraded.ts';
 import type { Denials } from './denials.ts';
 import { fillTemplates } from './message.ts';
@@ -66,7 +66,8 @@ export class Decider {
     const policy = given ?? this.#deps.policy();
     const step = new Step(this.#deps, policy, request, dryRun);
     try {
-      const plan = await during(this.#deps.phases?.plan, () => policy.plan(request.pkg, request.input));
+      const planned = during(this.#deps.phases?.plan, () => policy.plan(request.pkg, request.input));
+      const plan = planned instanceof Promise ? await planned : planned;
       return await (plan.refuse ? step.refused(plan, plan.refuse) : step.counted(plan));
     } catch (error) {
       if (error instanceof PolicyError) return step.failed('policy_error', 500, error);
@@ -101,7 +102,7 @@ class Step {
     this.#policy = policy;
     this.#request = request;
     this.#dryRun = dryRun;
-    this.#decisionId = `${uuidv7({ msecs: deps.clock.now() })}.${deps.store.partitionOf(request.subject.tenant_id)}`;
+    this.#decisionId = newDecisionId(deps.clock.now(), deps.store.partitionOf(request.subject.tenant_id));
     this.#event = { ...request.subject, policy_revision: policy.revision };
   }
 

@@ -13,12 +13,26 @@ const PERIODS: Record<number, string> = {
   2592000: 'monthly',
 };
 
+/** Whether a decision has anything to fill in. A remembered decision is one object for as long as it is remembered. */
+const plain = new WeakMap<Decision, boolean>();
+
+function isPlain(decision: Decision): boolean {
+  const known = plain.get(decision);
+  if (known !== undefined) return known;
+  const { message, obligations, warnings } = decision;
+  const texts = [message, ...warnings, obligations.footer ?? ''];
+  const is = obligations.notify === undefined && !texts.some((text) => text.includes('{'));
+  plain.set(decision, is);
+  return is;
+}
+
 /**
  * Fills the placeholders of message, warnings, footer and notices with the exact numbers: of the limit that decided, among those
  * that the decision is `about`. Warnings and footer speak to the user: of the user's own limits where it has any, and in warnings of
  * one that crossed a threshold. `now`: by the clock of what candidates were passed over for.
  */
 export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan, now: number): Decision {
+  if (isPlain(decision)) return withoutAbout(decision);
   const told = outcome.limits.filter(({ id }) => decision.about?.includes(id));
   const limits = told.length ? told : outcome.limits;
   const own = outcome.limits.filter(({ id }) => ruleOf(id, plan)?.subject.type === 'user');
@@ -32,6 +46,9 @@ export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan, 
     footer: (name) => value(name, footer, plan),
   });
 }
+
+/** What a decision is `about` has served its purpose. */
+const withoutAbout = ({ about: _, ...decision }: Decision): Decision => decision;
 
 type Named = (name: string) => string;
 

@@ -63,11 +63,10 @@ export function readRequest(
     throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
   }
   const fields = input as Record<string, unknown>;
-  const text = canonical({
-    ...shownTo(fields),
-    ...(type !== 'service' && { identity: { type } }),
-    ...(grantedTokens > 0 && { granted_tokens: grantedTokens }),
-  });
+  const shown = shownTo(fields);
+  if (type !== 'service') shown.identity = { type };
+  if (grantedTokens > 0) shown.granted_tokens = grantedTokens;
+  const text = canonical(shown);
   const tenantId = nameOf(fields, 'tenant_id');
   if (tenantId === undefined) {
     throw new MissingTenant(
@@ -75,12 +74,11 @@ export function readRequest(
     );
   }
   const requestId = nameOf(fields, 'request_id') ?? nameOf({ request_id: idempotencyKey }, 'request_id');
-  const names = Object.fromEntries(
-    NAMES.flatMap((key) => {
-      const name = nameOf(fields, key);
-      return name === undefined ? [] : [[key, name]];
-    }),
-  );
+  const names: Partial<Record<(typeof NAMES)[number], string>> = {};
+  for (const key of NAMES) {
+    const name = nameOf(fields, key);
+    if (name !== undefined) names[key] = name;
+  }
   return {
     pkg,
     input: text,
@@ -98,7 +96,14 @@ export function readRequest(
 }
 
 /** The input without what no policy sees. */
-const shownTo = (fields: object) => Object.fromEntries(Object.entries(fields).filter(([key]) => !HIDDEN.has(key)));
+function shownTo(fields: object): Record<string, unknown> {
+  // Own properties whatever they are called, `__proto__` too.
+  const shown: Record<string, unknown> = Object.create(null);
+  for (const key of Object.keys(fields)) {
+    if (!HIDDEN.has(key)) shown[key] = (fields as Record<string, unknown>)[key];
+  }
+  return shown;
+}
 
 const fingerprintOf = (pkg: string, asked: unknown) =>
   createHash('sha256')
@@ -109,7 +114,8 @@ function nameOf(fields: Record<string, unknown>, key: string): string | undefine
   const value = fields[key];
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw new InputError(`input.${key} must be a string`);
-  if (Buffer.byteLength(value) > MAX_NAME_BYTES) {
+  // A character takes three bytes at most, two of them four.
+  if (3 * value.length > MAX_NAME_BYTES && Buffer.byteLength(value) > MAX_NAME_BYTES) {
     throw new InputError(`input.${key} must not be longer than ${MAX_NAME_BYTES} bytes`);
   }
   if (value.includes('\u0000')) throw new InputError(`input.${key} must not contain NUL`);

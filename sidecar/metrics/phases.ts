@@ -47,12 +47,29 @@ export class Phase {
   }
 }
 
-/** Does work in a phase, where phases are measured. */
-export async function during<Result>(phase: Phase | undefined, work: () => Promise<Result>): Promise<Result> {
+/** Does work in a phase, where phases are measured. What is there at once makes nobody wait for a turn. */
+export function during<Result>(phase: Phase | undefined, work: () => Result): Result;
+export function during<Result>(
+  phase: Phase | undefined,
+  work: () => Result | Promise<Result>,
+): Result | Promise<Result> {
   if (!phase) return work();
   const begun = phase.begin();
+  let result: Result | Promise<Result>;
   try {
-    return await work();
+    result = work();
+  } catch (error) {
+    phase.end(begun);
+    throw error;
+  }
+  if (result instanceof Promise) return ended(result, phase, begun);
+  phase.end(begun);
+  return result;
+}
+
+async function ended<Result>(result: Promise<Result>, phase: Phase, begun: number): Promise<Result> {
+  try {
+    return await result;
   } finally {
     phase.end(begun);
   }

@@ -22,10 +22,12 @@ function write(value: unknown, depth: number): string {
   if (value === null || typeof value !== 'object') return String(value);
   if (depth >= MAX_DEPTH) throw new InputError(`input is nested more than ${MAX_DEPTH} levels deep`);
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${writeString(key)}:${write((value as Record<string, unknown>)[key], depth + 1)}`);
-  return `{${members.join(',')}}`;
+  let members = '';
+  for (const key of Object.keys(value).sort()) {
+    const member = `${writeString(key)}:${write((value as Record<string, unknown>)[key], depth + 1)}`;
+    members += members === '' ? member : `,${member}`;
+  }
+  return `{${members}}`;
 }
 
 function writeString(value: string): string {

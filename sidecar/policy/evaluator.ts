@@ -16,6 +16,11 @@ const QUICK_MS = 25;
 const WARY: Slice = { ms: 2, tries: 2 };
 const WARY_FOR_MS = 10_000;
 /**
+ * So many wait for their turn at most: a second of real policies at 100 µs each. Who asks beyond would wait for longer than
+ * anybody waits for a decision.
+ */
+const MAX_WAITING = 10_000;
+/**
  * A replaced policy keeps its thread for so long after its last evaluation: an answer that is between plan and decision
  * waits for the counters, which have STORE_TIMEOUT_MS (250).
  */
@@ -79,6 +84,10 @@ export class Evaluator {
       this.#counts.refused += 1;
       const message = `the evaluation took longer than ${this.#options.timeoutMs} ms when it was last asked for`;
       return Promise.resolve(failure(message));
+    }
+    if (this.#turns.length >= MAX_WAITING) {
+      this.#counts.refused += 1;
+      return Promise.resolve(failure(`too many evaluations are waiting (${MAX_WAITING} at most)`));
     }
     return new Promise((resolve, reject) => {
       this.#turns.add({ entrypoint, input, resolve, reject });

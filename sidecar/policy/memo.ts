@@ -29,12 +29,12 @@ export class Memo {
     return this.#known.size;
   }
 
-  /** A failure is not remembered. */
-  async get<Document extends object>(
+  /** At once where it is known. A failure is not remembered. */
+  get<Document extends object>(
     entrypoint: string,
     input: string,
     evaluate: () => Promise<Document>,
-  ): Promise<Document> {
+  ): Document | Promise<Document> {
     if (input.length > MAX_INPUT) return evaluate();
     const key = `${entrypoint} ${input}`;
     const known = this.#known.get(key) ?? this.#awaited.get(key);
@@ -45,6 +45,15 @@ export class Memo {
     this.#counts.misses++;
     const fresh = evaluate();
     this.#awaited.set(key, fresh);
+    return this.#remembered(key, fresh);
+  }
+
+  /** What was answered in another way than by asking here. */
+  hit(): void {
+    this.#counts.hits++;
+  }
+
+  async #remembered<Document extends object>(key: string, fresh: Promise<Document>): Promise<Document> {
     try {
       const document = await fresh;
       this.#remember(key, document);

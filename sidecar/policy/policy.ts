@@ -10,6 +10,7 @@ import {
 import { IMPURE } from './builtins/catalogue.ts';
 import type { Bundle } from './bundle.ts';
 import { Evaluator } from './evaluator.ts';
+import { KnownDecisions } from './known-decisions.ts';
 import { Memo, type MemoCounts } from './memo.ts';
 import type { JobResult } from './protocol.ts';
 import { checkRequirements, type Requirements } from './requirements.ts';
@@ -44,6 +45,7 @@ export class Policy {
   readonly metered: ReadonlySet<string>;
   readonly #evaluator: Evaluator;
   readonly #memo: Memo | undefined;
+  readonly #ofPlan = new KnownDecisions();
 
   /** Throws `BundleError` for what the bundle lacks, another error if its policy cannot be loaded. */
   static async open({
@@ -105,13 +107,25 @@ export class Policy {
     return this.#evaluator.evaluate(entrypoint, input);
   }
 
-  /** What a request draws on. Throws `PolicyError`. */
-  plan(pkg: string, input: string): Promise<Plan> {
+  /** What a request draws on: at once where it is remembered. Throws, or rejects with, `PolicyError`. */
+  plan(pkg: string, input: string): Plan | Promise<Plan> {
     return this.#remembered(`${pkg}/plan`, input, planSchema, true);
   }
 
-  /** What the outcome means. Throws `PolicyError`. */
-  async decide(pkg: string, input: string, outcome: Outcome, plan: Plan): Promise<Decision> {
+  /** What the outcome means: at once where it is remembered. Throws, or rejects with, `PolicyError`. */
+  decide(pkg: string, input: string, outcome: Outcome, plan: Plan): Decision | Promise<Decision> {
+    if (plan.raw_counters || !this.#memo) return this.#decided(pkg, input, outcome, plan);
+    const known = this.#ofPlan.of(plan, input);
+    const band = bandOf(outcome);
+    const decision = known.get(band);
+    if (decision) {
+      this.#memo.hit();
+      return decision;
+    }
+    return this.#decided(pkg, input, outcome, plan).then((fresh) => known.add(band, fresh));
+  }
+
+  async #decided(pkg: string, input: string, outcome: Outcome, plan: Plan): Promise<Decision> {
     const seen = plan.raw_counters ? outcome : bands(outcome);
     const withOutcome = `${input.slice(0, -1)}${input === '{}' ? '' : ','}"outcome":${JSON.stringify(seen)}}`;
     const decision = await this.#remembered(`${pkg}/decision`, withOutcome, decisionSchema, !plan.raw_counters);
@@ -143,7 +157,7 @@ export class Policy {
     input: string,
     schema: z.ZodType<Document>,
     repeatable: boolean,
-  ): Promise<Document> {
+  ): Document | Promise<Document> {
     const evaluate = () => this.#document(entrypoint, input, schema);
     return this.#memo && repeatable ? this.#memo.get(entrypoint, input, evaluate) : evaluate();
   }
@@ -166,6 +180,16 @@ export class Policy {
 function meteredPackages(entrypoints: readonly string[]): Set<string> {
   const packages = entrypoints.filter((path) => path.endsWith('/plan')).map((path) => path.slice(0, -'/plan'.length));
   return new Set(packages.filter((pkg) => entrypoints.includes(`${pkg}/decision`)));
+}
+
+/**
+ * The same for the same bands only, within one plan: whatever else a policy sees of them is the plan's. Much shorter than what it
+ * sees, which is looked up by all of its text.
+ */
+function bandOf({ candidate, closed, granted, limits }: Outcome): string {
+  let band = granted ? JSON.stringify(candidate) : '-';
+  for (const { crossed, granted: has, over } of limits) band += `|${has ? 1 : 0}${over ? 1 : 0}${crossed.join(',')}`;
+  return closed.length ? band + JSON.stringify(closed.map(({ candidate: model, gate }) => [model, gate])) : band;
 }
 
 /** What a policy sees of an outcome: bands, not numbers, so that its answer can be remembered. */

@@ -10,6 +10,10 @@ export class Turns {
   readonly #waiting: Waiting[] = [];
   #newestFirst = false;
 
+  get length(): number {
+    return this.#waiting.length;
+  }
+
   get empty(): boolean {
     return this.#waiting.length === 0;
   }

@@ -12,8 +12,24 @@ export type Target =
   | { kind: 'above'; below: string[] }
   | { kind: 'undefined' };
 
-/** The longest entrypoint or metered package that begins the path; else what lies below it. */
+/** So many paths are remembered for a policy. Callers ask for one or two; who asks for more has them looked up. */
+const MAX_KNOWN = 1_000;
+
+const known = new WeakMap<Policy, Map<string, Target>>();
+
+/** What a path leads to in this policy. */
 export function resolve(path: string[], policy: Policy): Target {
+  const targets = known.get(policy) ?? new Map<string, Target>();
+  if (targets.size === 0) known.set(policy, targets);
+  // An encoded slash is part of a name: two paths must not be one.
+  const key = path.some((segment) => segment.includes('/')) ? JSON.stringify(path) : path.join('/');
+  const target = targets.get(key) ?? find(path, policy);
+  if (targets.size < MAX_KNOWN) targets.set(key, target);
+  return target;
+}
+
+/** The longest entrypoint or metered package that begins the path; else what lies below it. */
+function find(path: string[], policy: Policy): Target {
   // An encoded slash is part of a name, and no package or rule has such a one.
   const named = path.findIndex((segment) => segment.includes('/'));
   for (let length = named < 0 ? path.length : named; length > 0; length--) {

@@ -1,4 +1,4 @@
-import type { Limit, LimitOutcome, Outcome } from '../../schemas/policy-io.ts';
+import type { Limit, LimitOutcome, Outcome, Plan } from '../../schemas/policy-io.ts';
 import type { Answer } from '../decision/answer.ts';
 import { backAt } from '../decision/back-at.ts';
 import { decisive } from '../decision/message.ts';
@@ -11,14 +11,12 @@ import { windowSeconds } from '../decision/window-seconds.ts';
 export function rateLimitHeaders(answer: Answer): Record<string, string> {
   const { at, decision, outcome, plan } = answer;
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
-  const rules = new Map(
-    [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)].map((limit) => [limit.id, limit]),
-  );
+  const named = namesOf(plan);
   const wait = outcome.granted ? undefined : waitFor(answer, outcome);
   return {
     ...(outcome.limits.length && {
-      'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, rules.get(limit.id))).join(', '),
-      RateLimit: outcome.limits.map((limit) => limitItem(limit, at)).join(', '),
+      'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, named.get(limit.id))).join(', '),
+      RateLimit: outcome.limits.map((limit) => limitItem(limit, named.get(limit.id), at)).join(', '),
     }),
     ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
   };
@@ -37,13 +35,35 @@ function refusing({ limits }: Outcome, about: readonly string[] = []): Pick<Outc
   return { limits: told.length ? told : limits };
 }
 
-function policyItem(limit: LimitOutcome, rule: Limit | undefined): string {
-  const seconds = rule && windowSeconds(rule);
-  return `${quoted(limit.id)};q=${limit.capacity}${seconds === undefined ? '' : `;w=${seconds}`}`;
+/** What of a limit's items is the same for as long as its plan is remembered. */
+interface Named {
+  name: string;
+  /** `;w=60`; empty for a limit without a window. */
+  window: string;
 }
 
-const limitItem = (limit: LimitOutcome, at: number) =>
-  `${quoted(limit.id)};r=${limit.remaining};t=${Math.max(0, seconds(limit.reset_at - at))}`;
+const known = new WeakMap<Plan, ReadonlyMap<string, Named>>();
+
+function namesOf(plan: Plan): ReadonlyMap<string, Named> {
+  const before = known.get(plan);
+  if (before) return before;
+  const limits = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)];
+  const named = new Map(limits.map((limit) => [limit.id, { name: quoted(limit.id), window: windowOf(limit) }]));
+  known.set(plan, named);
+  return named;
+}
+
+function windowOf(limit: Limit): string {
+  const seconds = windowSeconds(limit);
+  return seconds === undefined ? '' : `;w=${seconds}`;
+}
+
+/** A repeated answer may have limits that its plan has not. */
+const policyItem = ({ capacity, id }: LimitOutcome, { name, window }: Named = { name: quoted(id), window: '' }) =>
+  `${name};q=${capacity}${window}`;
+
+const limitItem = ({ id, remaining, reset_at }: LimitOutcome, named: Named | undefined, at: number) =>
+  `${named?.name ?? quoted(id)};r=${remaining};t=${Math.max(0, seconds(reset_at - at))}`;
 
 /** Rounded up: who waits this long never comes too early. */
 const seconds = (milliseconds: number) => Math.ceil(milliseconds / 1000);

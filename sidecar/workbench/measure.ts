@@ -94,8 +94,8 @@ async function asksOf({ pkg, policy }: Workbench, inputs: readonly unknown[]) {
     }),
   );
   const at = (number: number) => prepared[number % prepared.length] as (typeof prepared)[number];
-  const plan = (text: string) => policy.plan(pkg, text);
-  const decision = (number: number, text: string) => {
+  const plan = async (text: string) => policy.plan(pkg, text);
+  const decision = async (number: number, text: string) => {
     const { outcome, plan: made } = at(number);
     return policy.decide(pkg, text, outcome, made);
   };
