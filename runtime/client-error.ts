@@ -9,6 +9,9 @@ const STATUS: Record<string, number> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
+/** The caller has so long to read its answer and to end its side: one that does not would hold the connection for ever. */
+const LINGER_MS = 1_000;
+
 /** Node's own field: the answer that is being written on this connection, into which nothing else may be written. */
 interface Answering {
   _httpMessage?: { headersSent: boolean };
@@ -21,5 +24,6 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     return;
   }
   const status = STATUS[error.code ?? ''] ?? 400;
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -1,14 +1,14 @@
 import type { Server } from 'node:http';
-import { serve } from '@hono/node-server';
+import { type HttpBindings, serve } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { admitting } from './admission.ts';
 import { answerClientError } from './client-error.ts';
+import { DEFAULT_LIMITS, type ListenerLimits } from './listener-limits.ts';
 
-/**
- * Longer than callers and the proxies before us keep a connection (60 s is usual). With Node's 5 s, a caller whose
- * process is busy for a moment sends its next request into a connection that is just being closed, and cannot know whether
- * it was taken: seen as "other side closed" with 256 callers on a busy machine.
- */
-const KEEP_ALIVE_MS = 75_000;
+/** Of a request, all together; Node's own bound, said here so that no flag of it changes ours. */
+const MAX_HEADERS_BYTES = 16 * 1024;
+/** Connections that take too long are looked for so often; at shorter limits more often. */
+const LOOK_EVERY_MS = 5_000;
 
 export interface Listening {
   port: number;
@@ -17,13 +17,25 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** The environment variable that changes the port. */
+  variable: string;
+  limits?: ListenerLimits;
+  /** Told of each request and connection that is one too many. */
+  onRefused?: () => void;
+}
+
 /** Serves an app over HTTP; port 0 picks a free one. Throws with the address and what to do if it is taken. */
 export function listen(
   app: Hono,
-  { host, port, variable }: { host: string; port: number; variable: string },
+  { host, limits = DEFAULT_LIMITS, onRefused = () => {}, port, variable }: ListenOptions,
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: host, port }, (address) => {
+    const admitted = admitting((request, env) => app.fetch(request, env), { ...limits, onRefused });
+    const fetch: Parameters<typeof serve>[0]['fetch'] = (request, env) => admitted(request, env as HttpBindings);
+    const server = serve({ fetch, hostname: host, port, serverOptions: timeLimits(limits) }, (address) => {
       const shown = host.includes(':') ? `[${host}]` : host;
       resolve({
         port: address.port,
@@ -32,7 +44,12 @@ export function listen(
       });
     }) as Server;
     server.on('clientError', answerClientError);
-    server.keepAliveTimeout = KEEP_ALIVE_MS;
+    server.on('drop', onRefused);
+    server.maxConnections = limits.connections;
+    server.timeout = limits.silenceMs;
+    // Node leaves out what is beyond a number of headers, without a word: a proxy's own, which come last, would be missing, and a
+    // client's in their place would be believed. Their size bounds them.
+    server.maxHeadersCount = 0;
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       reject(
@@ -41,6 +58,14 @@ export function listen(
     });
   });
 }
+
+const timeLimits = ({ headersMs, keepAliveMs, requestMs }: ListenerLimits) => ({
+  maxHeaderSize: MAX_HEADERS_BYTES,
+  headersTimeout: headersMs,
+  requestTimeout: requestMs,
+  keepAliveTimeout: keepAliveMs,
+  connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, Math.ceil(headersMs / 2)),
+});
 
 const IDLE_MS = 100;
 

@@ -13,6 +13,8 @@ export interface Process {
   tracing?: OpenTracing | undefined;
   /** Says something to the person who started it, beside the log. */
   print(text: string): void;
+  /** Closes everything and ends the process, as a signal does. */
+  stop(): void;
   /** Ends a process that runs, as a wrong configuration ends one that starts. */
   fail(error: unknown): void;
 }
@@ -36,13 +38,14 @@ export async function runMain(name: string, start: (context: Process) => Promise
   try {
     const environment = processEnvironment();
     const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
-    closeOnSignals(closers, log, exit);
+    const stop = closeOnSignals(closers, log, exit);
     await start({
       environment,
       log,
       closers,
       tracing: await openTracing({ environment, name, closers, log }),
       print: (text) => process.stdout.write(`${text}\n`),
+      stop,
       fail: (error) => void fail('cannot go on', error),
     });
   } catch (error) {

@@ -33,11 +33,14 @@ export class Closers {
 /** How long a shutdown may take before the process ends all the same. */
 export const GRACE_MS = 10_000;
 
-/** SIGINT and SIGTERM close everything and end the process with 0; a second signal, or a close that hangs, ends it with 1. */
-export function closeOnSignals(closers: Closers, log: Log, exit: (code: number) => void): void {
+/**
+ * SIGINT and SIGTERM close everything and end the process with 0; a second signal, or a close that hangs, ends it with 1. What it
+ * gives does the same as the first signal.
+ */
+export function closeOnSignals(closers: Closers, log: Log, exit: (code: number) => void): () => void {
   let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
-    if (stopping) return exit(1);
+  const stop = (signal?: NodeJS.Signals) => {
+    if (stopping) return;
     stopping = true;
     log.info({ signal }, 'shutting down');
     setTimeout(() => {
@@ -52,6 +55,8 @@ export function closeOnSignals(closers: Closers, log: Log, exit: (code: number) 
       },
     );
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  const signalled = (signal: NodeJS.Signals) => (stopping ? exit(1) : stop(signal));
+  process.on('SIGINT', signalled);
+  process.on('SIGTERM', signalled);
+  return () => stop();
 }

@@ -10,6 +10,7 @@ import { counterSettings } from '../sidecar/counters/settings.ts';
 import { serveSidecar } from '../sidecar/serve.ts';
 import { keptAdminToken } from './admin-token.ts';
 import { systemClock } from './clock.ts';
+import { ConfigError } from './config/config-error.ts';
 import { isLoopback } from './config/environment.ts';
 import { openLiveConfig } from './config/live-config.ts';
 import { lockDataDir } from './data-dir-lock.ts';
@@ -20,6 +21,12 @@ import { welcome } from './welcome.ts';
 await runMain('openclaw-rating', async (process) => {
   const { closers, environment, print } = process;
   const { ADMIN_TOKEN, DATA_DIR, HOST } = environment;
+  if (environment.WORKERS > 1) {
+    throw new ConfigError([
+      'environment: WORKERS: `npm start` runs both services in one process; for more of the sidecar set REDIS_URL, and start ' +
+        '`npm run sidecar` and `npm run worker`',
+    ]);
+  }
   const config = openLiveConfig(process);
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const lock = await lockDataDir(DATA_DIR);

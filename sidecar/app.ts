@@ -22,6 +22,7 @@ import type { DecisionMetrics } from './metrics.ts';
 import type { Notices } from './notices/notices.ts';
 import type { Peps } from './peps/peps.ts';
 import { pepRoutes } from './peps/routes.ts';
+import { InputError } from './policy/canonical.ts';
 import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PolicyStatus } from './policy/status.ts';
@@ -59,6 +60,8 @@ export interface AppDeps {
   tracing: Tracing | undefined;
   peps: Peps;
   registry: Registry;
+  /** Of all processes that share the port, as Prometheus reads them. */
+  allMetrics: () => Promise<string>;
   environment: Environment;
   identities: Identities;
   granted: Granted;
@@ -125,6 +128,10 @@ function failure(error: Error, c: Context, log: Log): Response {
 }
 
 function unexpected(error: Error, c: Context, log: Log): Response {
+  if (error instanceof InputError) {
+    const body = errorText(wireError('invalid_parameter', error.message));
+    return new Response(body, { status: 400, headers: JSON_TYPE });
+  }
   if (error instanceof CountersUnavailable) {
     log.error({ err: error, path: c.req.routePath }, 'the counters cannot be reached');
     const body = errorText(wireError('internal_error', 'the counters cannot be reached'));

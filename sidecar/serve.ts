@@ -1,19 +1,39 @@
 import { systemClock } from '../runtime/clock.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
+import { listenerLimits } from '../runtime/listener-limits.ts';
 import type { Process } from '../runtime/main.ts';
 import type { CounterStore } from './counters/contract.ts';
+import { Rarely } from './decision/rarely.ts';
 import { createSidecar } from './sidecar.ts';
+import type { SharingWorker } from './workers/worker.ts';
+
+const SILENCE_MS = 120_000;
+
+export interface ServeOptions {
+  adminToken: string | undefined;
+  config: LiveConfig;
+  store: CounterStore;
+  /** Undefined: this process is alone on its port. */
+  worker?: SharingWorker | undefined;
+}
 
 /** Loads the policy and serves the sidecar. Resolves with its address. */
 export async function serveSidecar(
   process: Process,
-  { adminToken, config, store }: { adminToken: string | undefined; config: LiveConfig; store: CounterStore },
+  { adminToken, config, store, worker }: ServeOptions,
 ): Promise<string> {
   const { closers, environment, log } = process;
   const tracing = process.tracing?.('sidecar');
-  const app = await createSidecar({ ...process, tracing, adminToken, config, store, clock: systemClock });
-  const listening = await listen(app, { host: environment.HOST, port: environment.PORT, variable: 'PORT' });
+  const app = await createSidecar({ ...process, tracing, adminToken, config, store, clock: systemClock, worker });
+  const refused = new Rarely(systemClock);
+  const listening = await listen(app, {
+    host: environment.HOST,
+    port: environment.PORT,
+    variable: 'PORT',
+    limits: listenerLimits(environment, SILENCE_MS),
+    onRefused: () => refused.due() && log.warn('the sidecar refuses requests or connections: too many at once'),
+  });
   closers.add('sidecar listener', () => listening.close());
   log.info({ url: listening.url }, 'sidecar is listening');
   return listening.url;

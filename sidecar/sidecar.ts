@@ -51,6 +51,7 @@ import { ProviderReports } from './providers/provider-reports.ts';
 import { ShadowCounts } from './shadow/counts.ts';
 import { Shadow } from './shadow/shadow.ts';
 import { SomeLines } from './shadow/some-lines.ts';
+import type { SharingWorker } from './workers/worker.ts';
 
 export interface SidecarDeps {
   environment: Environment;
@@ -62,6 +63,8 @@ export interface SidecarDeps {
   adminToken: string | undefined;
   /** Undefined: nothing is traced. */
   tracing?: Tracing | undefined;
+  /** Undefined: this process is alone on its port. */
+  worker?: SharingWorker | undefined;
 }
 
 /** Puts the sidecar together. Throws `BundleError` if its policy cannot be used. */
@@ -74,8 +77,10 @@ export async function createSidecar({
   log,
   store,
   tracing,
+  worker,
 }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
+  worker?.share(registry);
   const phases = measuredPhases(registry, clock, tracing);
   const labels = { id: uuidv4(), version: packageVersion };
   const auditTrail = new AuditTrail({ store, instance: labels.id, clock, log });
@@ -138,7 +143,7 @@ export async function createSidecar({
   observeDenials(registry, denials);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
-  const logging = await openDecisionLog({ environment, labels, clock, log });
+  const logging = await openDecisionLog({ environment, labels, clock, log, worker: worker?.number });
   if (logging) observeDecisionLog(registry, logging);
   closers.add('decision log', () => logging?.decisionLog.close());
   if (!environment.OPA_TOKEN) log.warn('OPA_TOKEN is not set: everyone on this machine may ask for decisions');
@@ -166,6 +171,7 @@ export async function createSidecar({
     tracing,
     peps: new Peps(clock, log),
     registry,
+    allMetrics: async () => (await worker?.metrics()) ?? registry.metrics(),
     environment,
     identities,
     granted,

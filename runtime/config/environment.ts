@@ -161,6 +161,12 @@ export const environmentSchema = z.object({
   POLICY_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   MAX_BODY_BYTES: whole(1, 1_073_741_824, 'bytes').default(1_048_576),
   GZIP_MIN_BYTES: whole(0, 1_073_741_824, 'bytes').default(1_024),
+  WORKERS: whole(1, 256, 'processes').default(1),
+  MAX_CONNECTIONS: whole(1, 1_000_000, 'connections').default(10_000),
+  MAX_REQUESTS_IN_FLIGHT: whole(1, 1_000_000, 'requests').default(5_000),
+  HEADERS_TIMEOUT_MS: whole(100, 600_000, 'milliseconds').default(10_000),
+  REQUEST_TIMEOUT_MS: whole(100, 3_600_000, 'milliseconds').default(60_000),
+  KEEP_ALIVE_TIMEOUT_MS: whole(100, 3_600_000, 'milliseconds').default(75_000),
   DECISION_LOGS: sinks.optional(),
   DECISION_LOG_CONTENT: z.enum(['known', 'full'], { error: 'must be known or full' }).default('known'),
   DECISION_LOG_LABELS: labels.default({}),
@@ -211,6 +217,11 @@ function mismatches(environment: Environment): string[] {
     problems.push(
       `OPA_TOKEN must be set, because HOST=${HOST} can be reached from other machines; ` +
         'set it to a long random string, or HOST to 127.0.0.1',
+    );
+  }
+  if (environment.HEADERS_TIMEOUT_MS > environment.REQUEST_TIMEOUT_MS) {
+    problems.push(
+      'HEADERS_TIMEOUT_MS must not be longer than REQUEST_TIMEOUT_MS: the headers are a part of the request',
     );
   }
   if (POLICY_BUNDLE_TOKEN && !/^https?:/i.test(POLICY_BUNDLE)) {

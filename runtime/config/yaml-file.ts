@@ -1,10 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { CORE_SCHEMA, load } from 'js-yaml';
 import { type Document, isMap, isPair, isScalar, LineCounter, type Pair, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from './config-error.ts';
 
 type Path = PropertyKey[];
+
+/** 100,000 users with a budget each are 10 MB. A larger file is a mistake, and would keep a process from starting for minutes. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
 
 /**
  * Reads a YAML file and checks it against its schema. Throws `ConfigError` with `file:line:column: path: what is wrong`
@@ -32,7 +35,7 @@ function quickly(text: string): unknown {
 /** With the place of every problem. */
 function readClosely<Schema extends z.ZodType>(file: string, text: string, schema: Schema): z.output<Schema> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = documentOf(text, file, lines);
   const at = (offset: number | undefined) => {
     if (offset === undefined) return file;
     const { line, col } = lines.linePos(offset);
@@ -41,7 +44,7 @@ function readClosely<Schema extends z.ZodType>(file: string, text: string, schem
   if (document.errors.length) {
     throw new ConfigError(document.errors.map((error) => `${at(error.pos[0])}: not valid YAML: ${error.message}`));
   }
-  const parsed = schema.safeParse(document.toJS() ?? {}, { reportInput: true });
+  const parsed = schema.safeParse(unfolded(document, file) ?? {}, { reportInput: true });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     parsed.error.issues.flatMap((issue) =>
@@ -50,8 +53,28 @@ function readClosely<Schema extends z.ZodType>(file: string, text: string, schem
   );
 }
 
+/** Who nests without end has the parser call itself until there is no more stack. */
+function documentOf(text: string, file: string, lineCounter: LineCounter): Document {
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false });
+  } catch (error) {
+    throw new ConfigError([`${file}: cannot be read: it is nested too deeply (${(error as Error).message})`]);
+  }
+}
+
+/** `yaml` unfolds no more than a hundred aliases, or so much as they would come to. */
+function unfolded(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new ConfigError([`${file}: cannot be read: ${(error as Error).message}; write out what aliases stand for`]);
+  }
+}
+
 function readText(file: string): string {
   try {
+    const { size } = statSync(file);
+    if (size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
     return readFileSync(file, 'utf8');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import { z } from 'zod';
 import { readText } from '../routes/body.ts';
 import { parseAny } from '../routes/json.ts';
-import { Refusal } from '../routes/refusal.ts';
+import { wrongBody } from '../routes/wrong-body.ts';
 
 const MAX_BODY_BYTES = 16_384;
 
@@ -11,11 +11,7 @@ export async function readBody<Schema extends z.ZodType>(c: Context, schema: Sch
   const text = await readText(c, { maxBytes: MAX_BODY_BYTES, status: 413 });
   const parsed = schema.safeParse(text.trim() === '' ? {} : parseAny(text, 'body'));
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ message, path }) => ({
-    code: 'invalid_parameter',
-    message: `${path.join('.') || 'body'}: ${message}`,
-  }));
-  throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
+  throw wrongBody(parsed.error);
 }
 
 /** What a usage event can hold. */

@@ -15,6 +15,8 @@ export interface OpenOptions {
   environment: Environment;
   /** `id` and `version` of this process, as in OPA; `DECISION_LOG_LABELS` go beside them. */
   labels: { id: string; version: string };
+  /** The number of this process among those that share a port. Each has folders of its own. */
+  worker?: number | undefined;
   clock: Clock;
   log: Log;
 }
@@ -44,13 +46,18 @@ export async function openDecisionLog(options: OpenOptions): Promise<OpenDecisio
   return { decisionLog: new DecisionLog({ policy, content, sinks, counts, clock, log }), http };
 }
 
-function openHttp({ clock, environment, log }: OpenOptions, counts: DecisionLogCounts): Promise<HttpSink> {
-  const { DATA_DIR, DECISION_LOG_URL: url = '', DECISION_LOG_TOKEN: token } = environment;
+/** The first has the folders of one that is alone. */
+const ownFolder = (name: string, { environment, worker = 1 }: OpenOptions) =>
+  join(environment.DATA_DIR, 'decision-logs', worker === 1 ? name : `${name}-${worker}`);
+
+function openHttp(options: OpenOptions, counts: DecisionLogCounts): Promise<HttpSink> {
+  const { clock, environment, log } = options;
+  const { DECISION_LOG_URL: url = '', DECISION_LOG_TOKEN: token } = environment;
   if (token !== undefined && url.startsWith('http:')) {
     log.warn('DECISION_LOG_TOKEN is sent without encryption, because DECISION_LOG_URL begins with http:');
   }
   return HttpSink.open({
-    root: join(DATA_DIR, 'decision-logs', 'spool'),
+    root: ownFolder('spool', options),
     maxBytes: environment.DECISION_LOG_SPOOL_BYTES,
     upload: {
       url,
@@ -64,10 +71,11 @@ function openHttp({ clock, environment, log }: OpenOptions, counts: DecisionLogC
   });
 }
 
-function openFile({ clock, environment, log }: OpenOptions, counts: DecisionLogCounts): Promise<FileSink> {
+function openFile(options: OpenOptions, counts: DecisionLogCounts): Promise<FileSink> {
+  const { clock, environment, log } = options;
   const rarely = new Rarely(clock);
   return FileSink.open({
-    folder: join(environment.DATA_DIR, 'decision-logs', 'files'),
+    folder: ownFolder('files', options),
     maxBytes: environment.DECISION_LOG_FILE_BYTES,
     maxFiles: environment.DECISION_LOG_FILES,
     counts,

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { readText } from '../routes/body.ts';
 import { parseAny } from '../routes/json.ts';
-import { Refusal } from '../routes/refusal.ts';
+import { wrongBody } from '../routes/wrong-body.ts';
 import { type Peps, pepReportSchema } from './peps.ts';
 
 /** `POST /v1/peps`: a policy enforcement point says that it is there, and whether it asks before each request. */
@@ -11,13 +11,7 @@ export function pepRoutes({ maxBodyBytes, peps }: { maxBodyBytes: number; peps: 
     const parsed = pepReportSchema.safeParse(
       parseAny(await readText(c, { maxBytes: maxBodyBytes, status: 413 }), 'body'),
     );
-    if (!parsed.success) {
-      const errors = parsed.error.issues.map((issue) => ({
-        code: 'invalid_parameter',
-        message: `${issue.path.join('.') || 'body'}: ${issue.message}`,
-      }));
-      throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
-    }
+    if (!parsed.success) throw wrongBody(parsed.error);
     peps.note(parsed.data);
     return c.body(null, 204);
   });

@@ -48,16 +48,30 @@ async function readBytes(c: Context, limit: BodyLimit): Promise<Buffer> {
   const length = c.req.header('Content-Length');
   if (length !== undefined && c.req.header('Transfer-Encoding') === undefined) {
     if (!(Number(length) <= limit.maxBytes)) throw tooLarge(limit, 'it is');
-    return Buffer.from(await c.req.raw.arrayBuffer());
+    return Buffer.from(await c.req.raw.arrayBuffer().catch(brokenOff));
   }
+  return readChunks(c.req.raw, limit);
+}
+
+async function readChunks(request: Request, limit: BodyLimit): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of (c.req.raw.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > limit.maxBytes) throw tooLarge(limit, 'it is');
-    chunks.push(chunk);
+  try {
+    // A host that makes no URL is found out here, when the stream is opened.
+    for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+      size += chunk.byteLength;
+      if (size > limit.maxBytes) throw tooLarge(limit, 'it is');
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw error instanceof Refusal ? error : brokenOff();
   }
   return Buffer.concat(chunks);
+}
+
+/** The caller went away, or took longer than it may. Nobody reads this answer; what matters is that it is no failure of ours. */
+function brokenOff(): never {
+  throw new Refusal(400, 'invalid_parameter', 'the body did not come in whole');
 }
 
 const tooLarge = ({ maxBytes, status }: BodyLimit, what: string) =>

@@ -21,6 +21,7 @@ import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
 import { parseAny, requireExactNumbers } from './json.ts';
 import { Refusal } from './refusal.ts';
+import { wrongBody } from './wrong-body.ts';
 
 export interface UsageDeps {
   store: CounterStore;
@@ -57,13 +58,7 @@ export function usageRoutes({
   app.post('/v1/usage', async (c) => {
     const text = await readText(c, { maxBytes: maxBodyBytes, status: 413 });
     const parsed = usageReportSchema.safeParse(parseAny(text, 'body'));
-    if (!parsed.success) {
-      const errors = parsed.error.issues.map((issue) => ({
-        code: 'invalid_parameter',
-        message: `${issue.path.join('.') || 'body'}: ${issue.message}`,
-      }));
-      throw new Refusal(400, 'invalid_parameter', errors.map(({ message }) => message).join('; '), errors);
-    }
+    if (!parsed.success) throw wrongBody(parsed.error);
     // After the shape: that names the field whose amount is too large.
     requireExactNumbers(text, 'body');
     const report = ofTenant(parsed.data, c.get('identity'));

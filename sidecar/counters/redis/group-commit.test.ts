@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { TestClock } from '../../../test/helpers/clock.ts';
+import { CountersUnavailable } from '../contract.ts';
 import { GroupCommit } from './group-commit.ts';
+
+const clock = new TestClock();
 
 interface Item {
   id: number;
@@ -28,7 +32,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('what arrives together goes together', () => {
   test('in one call, in order, each answered with its own', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call);
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
     const results = [1, 2, 3].map((id) => commit.add(item(id)));
     await turn();
     expect(server.calls.map(({ items }) => items)).toEqual([[1, 2, 3]]);
@@ -38,7 +42,7 @@ describe('what arrives together goes together', () => {
 
   test('what arrives while two calls are in flight shares the next one', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call);
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
     const results = [];
     for (const id of [1, 2, 3, 4, 5]) {
       results.push(commit.add(item(id)));
@@ -55,7 +59,7 @@ describe('what arrives together goes together', () => {
 
   test('no more than 64 to a call', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call);
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
     const results = Array.from({ length: 100 }, (_, id) => commit.add(item(id)));
     await turn();
     expect(server.calls.map(({ items }) => items.length)).toEqual([64, 36]);
@@ -65,7 +69,7 @@ describe('what arrives together goes together', () => {
 
   test('no more than 256 Ki characters to a call; what is larger goes alone', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call);
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
     const kilo = 1024;
     const sizes = [100 * kilo, 100 * kilo, 100 * kilo, 300 * kilo, 1, 1];
     const results = sizes.map((size, id) => commit.add(item(id, size)));
@@ -81,7 +85,7 @@ describe('what arrives together goes together', () => {
 
 test('a call that fails fails its own batch, and the next goes on', async () => {
   const server = new Server();
-  const commit = new GroupCommit(server.call);
+  const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
   const lost = expect(commit.add(item(1))).rejects.toThrow('gone');
   await turn();
   server.calls[0]?.fail();
@@ -90,4 +94,40 @@ test('a call that fails fails its own batch, and the next goes on', async () => 
   await turn();
   server.calls[1]?.answer();
   expect(await next).toBe('answer 2');
+});
+
+describe('behind a store that is slow', () => {
+  test('nobody waits for longer than four time-outs, and who does is not sent', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const first = [commit.add(item(1))];
+    await turn();
+    first.push(commit.add(item(2)));
+    await turn();
+    const late = expect(commit.add(item(3))).rejects.toThrow(CountersUnavailable);
+    clock.advance(1_000);
+    const inTime = commit.add(item(4));
+    server.calls[0]?.answer();
+    await late;
+    await turn();
+    expect(server.calls.map(({ items }) => items)).toEqual([[1], [2], [4]]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all([...first, inTime])).toEqual(['answer 1', 'answer 2', 'answer 4']);
+  });
+
+  test('no more than 10,000 wait; who is one too many is told at once', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const waiting = Array.from({ length: 10_000 }, (_, id) => commit.add(item(id)));
+    await expect(commit.add(item(-1))).rejects.toThrow('too many takes wait');
+    await turn();
+    // Two calls of 64 are under way: so many may come again.
+    for (let id = 0; id < 128; id++) waiting.push(commit.add(item(id)));
+    await expect(commit.add(item(-1))).rejects.toThrow(CountersUnavailable);
+    for (let call = 0; call < server.calls.length; call++) {
+      server.calls[call]?.answer();
+      await turn();
+    }
+    expect(await Promise.all(waiting)).toHaveLength(10_128);
+  });
 });

@@ -1,3 +1,6 @@
+import type { Clock } from '../../../runtime/clock.ts';
+import { CountersUnavailable } from '../contract.ts';
+
 /** So many to a call: beyond this a batch saves little and delays what else the server has to do. */
 const MAX_BATCH = 64;
 
@@ -7,39 +10,69 @@ const MAX_BATCH = 64;
  */
 const MAX_SIZE = 256 * 1024;
 
+/**
+ * So many wait at most, and nobody for longer than so many times as long as one call may take: a store that is slow, and still
+ * answers each call in time, would let what arrives faster wait ever longer. Nothing of them was sent, so nothing is taken.
+ */
+const MAX_WAITING = 10_000;
+const MAX_WAITS = 4;
+
 /** Two calls under way: the server works on one while the other is on its way. */
 const MAX_CALLS = 2;
 
 interface Waiting<Item, Result> {
   item: Item;
+  /** On the monotonic clock. */
+  since: number;
   resolve(result: Result): void;
   reject(error: unknown): void;
 }
 
+export interface GroupCommitOptions {
+  clock: Pick<Clock, 'monotonic'>;
+  /** How long one call may take, in milliseconds. */
+  timeoutMs: number;
+}
+
 /**
  * Joins what arrives while calls are in flight into the next call, in order. `call` answers each item of its batch at
- * the same index; when it throws, the whole batch fails.
+ * the same index; when it throws, the whole batch fails. Throws `CountersUnavailable` for an item that finds too many before it, or
+ * waited for too long.
  */
 export class GroupCommit<Item extends { size: number }, Result> {
   readonly #call: (items: Item[]) => Promise<Result[]>;
   readonly #waiting: Waiting<Item, Result>[] = [];
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #maxWaitMs: number;
   #calls = 0;
 
-  constructor(call: (items: Item[]) => Promise<Result[]>) {
+  constructor(call: (items: Item[]) => Promise<Result[]>, { clock, timeoutMs }: GroupCommitOptions) {
     this.#call = call;
+    this.#clock = clock;
+    this.#maxWaitMs = MAX_WAITS * timeoutMs;
   }
 
   add(item: Item): Promise<Result> {
+    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(tooMany());
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject });
+      this.#waiting.push({ item, since: this.#clock.monotonic(), resolve, reject });
       // At the end of this turn of the event loop, so that what arrived in one read goes together.
       if (this.#waiting.length === 1) setImmediate(() => this.#start());
     });
   }
 
   #start(): void {
+    this.#refuseLate();
     while (this.#calls < MAX_CALLS && this.#waiting.length > 0)
       void this.#run(this.#waiting.splice(0, this.#batchLength()));
+  }
+
+  /** Those who came first stand first. */
+  #refuseLate(): void {
+    const since = this.#clock.monotonic() - this.#maxWaitMs;
+    const inTime = this.#waiting.findIndex((one) => one.since > since);
+    const late = this.#waiting.splice(0, inTime < 0 ? this.#waiting.length : inTime);
+    for (const { reject } of late) reject(tooMany());
   }
 
   #batchLength(): number {
@@ -66,3 +99,5 @@ export class GroupCommit<Item extends { size: number }, Result> {
     }
   }
 }
+
+const tooMany = () => new CountersUnavailable('the counters are slow, and too many takes wait for them');

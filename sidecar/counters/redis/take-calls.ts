@@ -46,9 +46,10 @@ export class TakeCalls {
   constructor(deps: TakeCallsDeps) {
     this.#deps = deps;
     this.#storeClock = new StoreClock(deps.clock);
+    const waits = { clock: deps.clock, timeoutMs: deps.settings.timeoutMs };
     this.#groups = {
-      take: new GroupCommit((asked) => this.#run('take', asked)),
-      hold: new GroupCommit((asked) => this.#run('hold', asked)),
+      take: new GroupCommit((asked) => this.#run('take', asked), waits),
+      hold: new GroupCommit((asked) => this.#run('hold', asked), waits),
     };
   }
 
