@@ -17,7 +17,10 @@ export interface Granted {
   decidedAt?: number;
 }
 
-export function newRecord({ decidedAt, looked, now, request, requestKey, runKey, settings }: Granted): KeptRecord {
+/** A record without what its limits were charged: that is put together where it is kept, or given back. */
+export type NewRecord = Omit<KeptRecord, 'charges'>;
+
+export function newRecord({ decidedAt, looked, now, request, requestKey, runKey, settings }: Granted): NewRecord {
   const open = looked.limits.some(isOpen);
   return {
     decisionId: request.decisionId,
@@ -25,7 +28,6 @@ export function newRecord({ decidedAt, looked, now, request, requestKey, runKey,
     ...(open && { openUntil: now + settings.reservationTtlMs }),
     event: request.event,
     outcome: outcomeOf(looked, now),
-    charges: looked.views.map(keptCharge),
     requestKey,
     ...(runKey !== undefined && { runKey }),
     fingerprint: request.fingerprint,
@@ -37,6 +39,8 @@ export function newRecord({ decidedAt, looked, now, request, requestKey, runKey,
 /** Something is still to come: the real usage, or the end of the call. */
 const isOpen = ({ kind, settles }: Limit) => settles || kind === 'concurrency';
 
+export const chargesOf = (views: View[]): KeptCharge[] => views.map(keptCharge);
+
 const keptCharge = ({ counter, key, limit }: View): KeptCharge => ({
   ...chargeOn(counter, limit),
   key,
@@ -47,20 +51,33 @@ const keptCharge = ({ counter, key, limit }: View): KeptCharge => ({
   ...(limit.counts && { counts: limit.counts }),
 });
 
+interface HowGranted {
+  views: View[];
+  kept: boolean;
+  now: number;
+  degraded?: boolean;
+  /** In place of what the views say. */
+  charges?: KeptCharge[];
+}
+
 /** Charges what was looked at; `kept`: its record stays for 24 hours. */
 export function grant(
   state: State,
-  record: KeptRecord,
-  { degraded, kept, now, views }: { degraded?: boolean; kept: boolean; now: number; views: View[] },
+  record: NewRecord,
+  { charges, degraded, kept, now, views }: HowGranted,
 ): Decided<Extract<TakeResult, { kind: 'taken' }>> {
   const { decisionId, requestKey } = record;
   const effect: Effect = {
     counters: views.filter(moves).map((view) => chargedCounter(view, now)),
     event: [state.lastEntry + 1, takenEvent(record, { degraded, now, views })],
   };
-  if (kept) effect.record = record;
+  const whole = (): KeptRecord => ({ ...record, charges: charges ?? chargesOf(views) });
+  if (kept) effect.record = whole();
   if (requestKey !== null) effect.request = [requestKey, decisionId];
-  return { answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: () => JSON.stringify(record) }, effect };
+  return {
+    answer: { kind: 'taken', outcome: record.outcome, at: now, receipt: () => JSON.stringify(whole()) },
+    effect,
+  };
 }
 
 /** A window that an estimate of nothing is corrected in must be in the period that it was made in. */
@@ -73,7 +90,7 @@ function chargedCounter(view: View, now: number): NonNullable<Effect['counters']
 }
 
 function takenEvent(
-  record: KeptRecord,
+  record: NewRecord,
   { degraded, now, views }: { degraded: boolean | undefined; now: number; views: View[] },
 ) {
   const { candidate } = record.outcome;

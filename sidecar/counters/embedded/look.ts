@@ -65,8 +65,16 @@ export function viewOf(state: State, limit: Limit, tenantId: string, now: number
   return { limit, key, counter, granted: room || limit.on_exceed === 'flag', charged: charged(counter, limit) };
 }
 
-export const counterKey = (tenantId: string, limit: Limit): string =>
-  `${KEYS.subject(tenantId, limit)}:${counterField(limit)}`;
+/** A plan is remembered, so the same limits come again and again, and their names need not be encoded each time. */
+const known = new WeakMap<Limit, { tenantId: string; key: string }>();
+
+export function counterKey(tenantId: string, limit: Limit): string {
+  const before = known.get(limit);
+  if (before?.tenantId === tenantId) return before.key;
+  const key = `${KEYS.subject(tenantId, limit)}:${counterField(limit)}`;
+  known.set(limit, { tenantId, key });
+  return key;
+}
 
 /** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
 function checkAmounts(limit: Limit): void {

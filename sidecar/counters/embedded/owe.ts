@@ -1,7 +1,7 @@
 import type { CounterSettings, Owed, OweResult } from '../contract.ts';
 import { periodStart } from '../counter.ts';
 import type { Decided } from './effect.ts';
-import { grant, newRecord } from './grant.ts';
+import { chargesOf, grant, newRecord } from './grant.ts';
 import { type View, viewOf } from './look.ts';
 import type { State } from './state.ts';
 import { grantedBefore, liveRecord, replay, requestKeyOf } from './take.ts';
@@ -17,8 +17,8 @@ export function decideOwed(state: State, owed: Owed, settings: CounterSettings, 
   const views = limits.map((limit) => inItsPeriod(viewOf(state, limit, event.tenant_id, now), decidedAt));
   const looked = { granted: true, candidate, limits, closed: [], views };
   const record = newRecord({ request: owed, requestKey, looked, settings, now, decidedAt });
-  const charges = record.charges.map((charge, index) => (isOver(views[index]) ? { ...charge, since: 0 } : charge));
-  return grant(state, { ...record, charges }, { views, kept: true, now, degraded: true });
+  const charges = chargesOf(views).map((charge, index) => (isOver(views[index]) ? { ...charge, since: 0 } : charge));
+  return grant(state, record, { views, charges, kept: true, now, degraded: true });
 }
 
 /** What was used in a period that is over is not taken from the one that runs. */

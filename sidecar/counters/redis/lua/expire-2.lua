@@ -7,7 +7,8 @@
 -- KEYS…    on a cluster every other key of the decisions, so that it sees before the script runs whether all of them are here
 -- ARGV…    the record keys of those whose time is over, as due-2.lua tells
 --
--- Returns how many were marked, then what went wrong with others, which are not tried again.
+-- Returns how many were marked, then what went wrong with others, which are not tried again; but if it is the stream that takes
+-- no event, that one and those after it are.
 --
 -- @include whole
 -- @include now
@@ -20,6 +21,14 @@
 -- @include record
 
 local now = store_time()
+local refused = false
+
+local function append(event)
+  local added = redis.pcall('XADD', KEYS[1], '*', 'e', event)
+  if not added.err then return end
+  refused = true
+  error(added.err, 0)
+end
 
 local function release(limit)
   local change = 0 - whole(limit.cost)
@@ -42,7 +51,7 @@ local function expire(record_key)
       record.about, 'expired', '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
       record.decided_at, text(now), record.candidate
     )
-    redis.call('XADD', KEYS[1], '*', 'e', event)
+    append(event)
   end
   for _, write in ipairs(writes) do write() end
   redis.call('SET', record_key, cjson.encode(record), 'KEEPTTL')
@@ -57,6 +66,7 @@ for _, record_key in ipairs(ARGV) do
   else
     problems[#problems + 1] = type(result) == 'table' and (result.err or 'error') or tostring(result)
   end
+  if refused then break end
   redis.call('ZREM', KEYS[2], record_key)
 end
 flush_counters(now)

@@ -176,10 +176,10 @@ local function take(plan, about, ask, keys)
   if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', text(now) } end
   if reserved then check_open(KEYS[2]) end
   local limits, state = event_limits(views, ask.shared), reserved and 'reserved' or 'consumed'
-  local receipt = kept and cjson.encode(new_record(about, views, {
+  local receipt = kept and record_json(about.json, views, {
     state = state, candidate = chosen, closed = closed, request_key = keys.request, run_key = keys.run, ask = ask,
     decided_at = decided_at, held = hold and limits or nil,
-  }, now))
+  })
   if not hold then
     local extra = owe and about.model .. ',"degraded":true' or nil
     append(event_json(about, state, limits, '{"granted":true,"reason":"ok"}', decided_at, text(now), chosen, extra))
@@ -226,7 +226,9 @@ local function answer(ask, keys, argument)
     if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
     return { 'replayed', cjson.encode(granted) }
   end
-  return take(cjson.decode(ARGV[argument]), cjson.decode(ARGV[argument + 1]), ask, keys)
+  local about = cjson.decode(ARGV[argument + 1])
+  about.json = ARGV[argument + 1]
+  return take(cjson.decode(ARGV[argument]), about, ask, keys)
 end
 
 local replies, taken = {}, {}
