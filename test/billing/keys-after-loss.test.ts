@@ -46,7 +46,7 @@ beforeEach(async () => {
 
 async function openStore(): Promise<CounterStore> {
   const environment = readEnvironment({ REDIS_URL: redis.url, STORE_TIMEOUT_MS: '10000' });
-  const process = { environment, log: silent, closers: new Closers(), print: () => {}, fail: () => {} };
+  const process = { environment, log: silent, closers: new Closers(), print: () => {}, stop: () => {}, fail: () => {} };
   const opened = (await openKeyStore(process)) ?? expect.fail();
   atTestEnd(() => opened.close());
   return opened;

@@ -1,6 +1,6 @@
 import type { Owed, TakeRequest } from '../contract.ts';
 import type { PartitionKeys } from '../keys.ts';
-import { encodeAbout, encodePlan } from './encode.ts';
+import { encodeEvent, encodePlan, modelMember } from './encode.ts';
 
 /** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
 export interface OwnPart {
@@ -33,9 +33,7 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
   const tenantId = event.tenant_id;
   const run = runKeyOf(request, keys);
   const encoded = encodePlan(plan, tenantId, keys, now);
-  const ask = {
-    keys: encoded.keys.length,
-    fingerprint,
+  const more = {
     ...(requestId !== undefined && { idempotent: true }),
     ...(keyGate !== undefined && { gated: true }),
     ...(quiet && { quiet }),
@@ -47,7 +45,11 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
     ...(failed && { failed }),
     ...(whys && { whys }),
   };
-  const args = [encoded.text, encodeAbout(decisionId, event), JSON.stringify(ask)];
+  const named = encoded.keys.length;
+  const model = modelMember(event);
+  const isPlain = fingerprint === '' && Object.keys(more).length === 0;
+  const ask = isPlain ? `${named}${model}` : JSON.stringify({ keys: named, model, fingerprint, ...more });
+  const args = [encoded.text, encodeEvent(decisionId, event), ask];
   return {
     keys: [
       ...encoded.keys,

@@ -62,49 +62,65 @@ function sameBounds(limits: Limit[], now: number): [from: number, until: number]
   return [Math.max(...bounds.map(([, start]) => start)), Math.min(...bounds.map(([, , next]) => next))];
 }
 
+/** As `lua/includes/limit.lua` reads it. */
 function encodeLimit(limit: Limit, key: number, now: number) {
-  const { billed, capacity, cost, counts, id, kind, on_exceed, scope, settles, unit } = limit;
-  return {
+  const { capacity, cost, counts = '', id, thresholds, unit } = limit;
+  return [
     id,
-    kind: kind[0],
+    counterField(limit),
     key,
-    field: counterField(limit),
-    event: opened({ id, kind, unit, ...(billed && { billed }) }),
     unit,
     capacity,
     cost,
-    deny: on_exceed === 'deny',
-    settles,
-    thresholds: limit.thresholds,
-    on_exceed,
-    ...(scope !== 'tenant' && { shared: true }),
-    ...(counts && { counts }),
-    ...rule(limit, now),
-  };
+    flagsOf(limit),
+    thresholds,
+    counts,
+    ...ruleOf(limit, now),
+  ];
 }
 
-function rule(limit: Limit, now: number) {
+function flagsOf(limit: Limit): string {
+  const flags = {
+    d: limit.on_exceed === 'deny',
+    s: limit.settles,
+    b: limit.billed,
+    h: limit.scope !== 'tenant',
+    i: limit.kind === 'token_bucket' && limit.refill.mode === 'interval',
+  };
+  return Object.entries(flags)
+    .flatMap(([flag, is]) => (is ? [flag] : []))
+    .join('');
+}
+
+function ruleOf(limit: Limit, now: number): unknown[] {
   switch (limit.kind) {
-    case 'token_bucket': {
-      const { amount, mode, per_seconds } = limit.refill;
-      return { amount, period: per_seconds * 1000, interval: mode === 'interval' };
-    }
+    case 'token_bucket':
+      return [limit.refill.amount, limit.refill.per_seconds * 1000];
     case 'window': {
       const { period, rollover } = limit.window;
-      return { bounds: boundsAt(limit.window, now), usual: USUAL_MS[period], rollover: rollover?.max ?? 0 };
+      return [boundsAt(limit.window, now), USUAL_MS[period], rollover?.max ?? 0];
     }
     case 'concurrency':
-      return {};
+      return [];
   }
 }
 
-export function encodeAbout(decisionId: string, { model, ...event }: EventSubject): string {
+/** What of a usage event is known before the take, without its model: the script goes on from there. */
+export const encodeEvent = (decisionId: string, { model: _, ...event }: EventSubject): string =>
+  opened({ v: USAGE_EVENT_VERSION, decision_id: decisionId, ...event });
+
+/** The model that is asked for, as the event's member. */
+export const modelMember = ({ model }: Pick<EventSubject, 'model'>): string =>
+  model === undefined ? '' : `,"model":${JSON.stringify(model)}`;
+
+/** The same of a decision that is remembered, or that nothing was taken for. */
+export function encodeAbout(decisionId: string, event: EventSubject): string {
   return JSON.stringify({
     id: decisionId,
     tenant: event.tenant_id,
     revision: event.policy_revision ?? '',
-    model: model === undefined ? '' : `,"model":${JSON.stringify(model)}`,
-    event: opened({ v: USAGE_EVENT_VERSION, decision_id: decisionId, ...event }),
+    model: modelMember(event),
+    event: encodeEvent(decisionId, event),
   });
 }
 

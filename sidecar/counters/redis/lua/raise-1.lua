@@ -16,6 +16,7 @@
 -- @include kinds
 -- @include counters
 -- @include gates
+-- @include limit
 -- @include look
 
 local now = store_time()

@@ -21,11 +21,10 @@
 -- ARGV[6]… three for each decision:
 --   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json, why}]}]}; a candidate may
 --          have `on`: for which reasons those before it may have been passed over, as an object
---          limit = {id, kind, key, field, event, unit, capacity, cost, deny, settles, thresholds, on_exceed}, where it is so
---          shared, counts, and by kind
---          t {amount, period, interval}, w {bounds, usual, rollover}
---   about  JSON {id, tenant, revision, model, event}; `event` and limit.event are beginnings of JSON objects
---   ask    JSON {keys, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
+--          a limit is a list: see includes/limit.lua
+--   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
+--   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to
+--          say, JSON {keys, model, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
 --          what is owed), shared {limits, record}: what was held at an account, for the event and for the record, as JSON,
 --          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before;
 --          attempts: how many takes its run may make; failed, whys: see `choose`, where another part of the decision knows
@@ -52,6 +51,7 @@
 -- @include kinds
 -- @include counters
 -- @include gates
+-- @include limit
 -- @include look
 -- @include runs
 -- @include usage-event
@@ -176,7 +176,7 @@ local function take(plan, about, ask, keys)
   if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', text(now) } end
   if reserved then check_open(KEYS[2]) end
   local limits, state = event_limits(views, ask.shared), reserved and 'reserved' or 'consumed'
-  local receipt = kept and record_json(about.json, views, {
+  local receipt = kept and record_json(about, views, {
     state = state, candidate = chosen, closed = closed, request_key = keys.request, run_key = keys.run, ask = ask,
     decided_at = decided_at, held = hold and limits or nil,
   })
@@ -214,11 +214,20 @@ local function was_taken(lost, key)
   return call == lost.call and string.sub(taken, lost.index, lost.index) == '1'
 end
 
+-- Most ask for nothing but to be decided: then it is the number of keys and the member `model`, and nothing needs to be decoded.
+local function ask_of(sent)
+  local digits, model = string.match(sent, '^(%d+)(.*)$')
+  if not digits then return cjson.decode(sent) end
+  return { keys = digits + 0, model = model, fingerprint = '' }
+end
+
 local function answer(ask, keys, argument)
+  local event = ARGV[argument + 1]
+  local about = { event = event, id = string.match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model }
   if late then return { 'late', text(now) } end
   if ask.lost and was_taken(ask.lost, keys.lost) then return { 'executed' } end
   if keys.gate ~= '' and closed_until(keys.gate, now) then
-    if mode == 'take' and not ask.quiet then append_denial(cjson.decode(ARGV[argument + 1]), 'revoked_key') end
+    if mode == 'take' and not ask.quiet then append_denial(about, 'revoked_key') end
     return { 'closed', text(now) }
   end
   local granted = granted_before(keys)
@@ -226,15 +235,13 @@ local function answer(ask, keys, argument)
     if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
     return { 'replayed', cjson.encode(granted) }
   end
-  local about = cjson.decode(ARGV[argument + 1])
-  about.json = ARGV[argument + 1]
   return take(cjson.decode(ARGV[argument]), about, ask, keys)
 end
 
 local replies, taken = {}, {}
 local key = 3
 for argument = 6, #ARGV, 3 do
-  local ask = cjson.decode(ARGV[argument + 2])
+  local ask = ask_of(ARGV[argument + 2])
   local first = key
   local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '' }
   key = first + ask.keys + 1

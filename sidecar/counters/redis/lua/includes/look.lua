@@ -10,8 +10,9 @@ local function check(limit)
   return limit
 end
 
--- What one limit would come to: its state now, and whether its cost has room. `key_at` gives the key of an index.
-local function look(limit, key_at, now)
+-- What one limit, as it is sent, would come to: its state now, and whether its cost has room. `key_at` gives the key of an index.
+local function look(list, key_at, now)
+  local limit = limit_of(list)
   limit.key = key_at(limit.key)
   local state = standing(read_counter(limit.key, limit.field), check(limit), now)
   local retry = retry_after(state, limit, now)
@@ -68,7 +69,7 @@ local function pass_limits(passed, candidate, views, before, now)
     if #passed.closed > before then return end
     for _, view in ipairs(views) do
       local limit = view.limit
-      if not view.granted and (limit.shared or false) == shared then
+      if not view.granted and limit.shared == shared then
         local name = cjson.encode((shared and 'limit:' or 'budget:') .. limit.id)
         local back = view.retry < 0 and MAX_AMOUNT or now + view.retry
         pass_over(passed, candidate, name, back, shared and 'rate_limit' or 'budget')

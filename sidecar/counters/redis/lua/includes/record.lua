@@ -12,7 +12,7 @@ local function charge_json(view)
   return '{"id":' .. cjson.encode(limit.id) .. ',"kind":"' .. limit.kind .. '","key":"' .. limit.key
     .. '","field":"' .. limit.field .. '","event":' .. cjson.encode(limit.event) .. ',"unit":"' .. limit.unit
     .. '","thresholds":' .. list(limit.thresholds, '') .. ',"crossed":' .. list(view.crossed, '"')
-    .. ',"settles":' .. tostring(limit.settles) .. ',"on_exceed":"' .. limit.on_exceed .. '"'
+    .. ',"settles":' .. tostring(limit.settles) .. ',"on_exceed":"' .. (limit.deny and 'deny' or 'flag') .. '"'
     .. (limit.counts and ',"counts":"' .. limit.counts .. '"' or '')
     .. string.format(
       ',"capacity":"%.0f","cost":"%.0f","before":"%.0f","used":"%.0f","since":"%.0f","refilled":"%.0f","retry":"%.0f","reset_at":"%.0f"',
@@ -33,13 +33,21 @@ local function is_open(views)
   return false
 end
 
--- `about` as JSON; `more` is {state, candidate, closed, request_key, run_key, ask, decided_at, held: JSON for another partition's
+-- What it is of, as later events and whoever asks for it need it.
+local function about_json(about)
+  local event = cjson.decode(about.event .. '}')
+  return '{"id":"' .. about.id .. '","tenant":' .. cjson.encode(event.tenant_id)
+    .. ',"revision":' .. cjson.encode(event.policy_revision or '') .. ',"model":' .. cjson.encode(about.model)
+    .. ',"event":' .. cjson.encode(about.event) .. '}'
+end
+
+-- `more` is {state, candidate, closed, request_key, run_key, ask, decided_at, held: JSON for another partition's
 -- event}.
 local function record_json(about, views, more)
   local limits = {}
   for i, view in ipairs(views) do limits[i] = charge_json(view) end
   local candidate, shared = more.candidate, more.ask.shared
-  return '{"v":1,"state":"' .. more.state .. '","about":' .. about .. ',"limits":' .. list(limits, '')
+  return '{"v":1,"state":"' .. more.state .. '","about":' .. about_json(about) .. ',"limits":' .. list(limits, '')
     .. ',"request_key":"' .. more.request_key .. '","fingerprint":' .. cjson.encode(more.ask.fingerprint)
     .. ',"decided_at":"' .. more.decided_at .. '"'
     .. (more.held and ',"hold":true,"held":' .. cjson.encode(more.held) or '')
