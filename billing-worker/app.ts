@@ -4,7 +4,7 @@ import { requireAdminToken } from '../runtime/require-admin-token.ts';
 import type { Tracing } from '../runtime/tracing/tracing.ts';
 import { wireError } from '../schemas/errors.ts';
 import type { BudgetFeed } from './budget-feed.ts';
-import { isAway } from './database/errors.ts';
+import { holdsNul, isAway } from './database/errors.ts';
 import { pagesApp } from './pages/app.tsx';
 import type { PagesOptions } from './pages/deps.ts';
 import { allocationRoutes } from './routes/allocation.ts';
@@ -39,6 +39,7 @@ export interface AppDeps extends HealthDeps, UsageReportDeps, CyclesDeps, Stripe
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.onError((error, c) => {
+    if (holdsNul(error)) return c.json(wireError('invalid_parameter', 'the request holds NUL, and no name does'), 400);
     deps.log.error({ err: error, path: c.req.routePath }, 'request failed');
     if (isAway(error)) {
       return c.json(wireError('internal_error', 'the database cannot be reached'), 503, { 'Retry-After': '1' });

@@ -18,6 +18,9 @@ export interface BudgetMove {
 /** So many wait for one who reads slowly: beyond, the oldest are left out, and counted. */
 const MAX_WAITING = 1_000;
 
+/** So many follow at once: each has a connection, and what waits for it. */
+const MAX_FOLLOWERS = 1_000;
+
 /** One who follows the moves. */
 export class Follower {
   #waiting: BudgetMove[] = [];
@@ -66,6 +69,11 @@ export class BudgetFeed {
     if (this.#followers.size === 0) return;
     const moves = rows.flatMap(movesOf);
     if (moves.length) for (const follower of this.#followers) follower.give(moves);
+  }
+
+  /** No more may follow. */
+  get isFull(): boolean {
+    return this.#followers.size >= MAX_FOLLOWERS;
   }
 
   follow(): Follower {

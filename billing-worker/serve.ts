@@ -2,14 +2,19 @@ import type { Registry } from 'prom-client';
 import { systemClock } from '../runtime/clock.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
+import { listenerLimits } from '../runtime/listener-limits.ts';
 import type { Process } from '../runtime/main.ts';
 import { observeProcess } from '../runtime/metrics/process.ts';
 import { CLUSTER_PARTITIONS, type UsageStream } from '../schemas/usage-stream.ts';
+import { Rarely } from '../sidecar/decision/rarely.ts';
 import { openDatabase } from './database/open.ts';
 import { openTargets } from './exports/open.ts';
 import { KeyPublisher, type KeyPublisherDeps } from './keys/publish.ts';
 import { PartitionKeeper } from './partitions/keeper.ts';
 import { createBillingWorker } from './worker.ts';
+
+/** A report over a large ledger may take minutes. */
+const SILENCE_MS = 600_000;
 
 export interface ServeDeps {
   config: Pick<LiveConfig, 'current' | 'status'>;
@@ -65,7 +70,14 @@ export async function serveBilling({ closers, environment, log, tracing }: Proce
   const publisher = new KeyPublisher({ sql: database.sql, store, partitions, clock: systemClock, log });
   publisher.start();
   closers.add('publishing of API keys', () => publisher.stop());
-  const listening = await listen(worker.app, { host: HOST, port: BILLING_PORT, variable: 'BILLING_PORT' });
+  const refused = new Rarely(systemClock);
+  const listening = await listen(worker.app, {
+    host: HOST,
+    port: BILLING_PORT,
+    variable: 'BILLING_PORT',
+    limits: listenerLimits(environment, SILENCE_MS),
+    onRefused: () => refused.due() && log.warn('the billing worker refuses requests or connections: too many at once'),
+  });
   closers.add('billing listener', () => listening.close());
   closers.add('billing feeds', () => worker.endFeeds());
   log.info({ url: listening.url }, 'billing worker is listening');

@@ -44,6 +44,7 @@ test.each([
   ],
   ['a length that is no number', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1e1\r\n\r\n`, '400 Bad Request'],
   ['no host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', '400 Bad Request'],
+  ['a host that is none', 'GET / HTTP/1.1\r\nHost: 1.2.3.4.5\r\nConnection: close\r\n\r\n', '400 Bad Request'],
   ['a space before a colon', `GET / HTTP/1.1\r\n${HOST}X : 1\r\n\r\n`, '400 Bad Request'],
   ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', '405 Method Not Allowed'],
 ])('%s', async (_, request, status) => {

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { Agent, get } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { listen } from './listen.ts';
 
 const app = new Hono().get('/', async (c) => {
@@ -47,4 +49,30 @@ test('an address in use is said with the variable that changes it', async () => 
     `127.0.0.1:${first.port} is in use; set BILLING_PORT to a free port, or to 0 to pick one`,
   );
   await first.close();
+});
+
+test('who waits to be told to go on is told so, but not in the middle of an answer', async () => {
+  const bytes = new Hono()
+    .get('/', async (c) => {
+      await sleep(50);
+      return c.text('slow');
+    })
+    .post('/', async (c) => {
+      await c.req.arrayBuffer();
+      return c.body(new TextEncoder().encode('abc'));
+    });
+  const { close, port } = await listen(bytes, { host: '127.0.0.1', port: 0, variable: 'PORT' });
+  const request = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n';
+  const socket = connect(port, '127.0.0.1');
+  let said = '';
+  socket.on('data', (data) => {
+    said += data.toString('latin1');
+  });
+  socket.write(request);
+  await vi.waitFor(() => expect(said).toBe('HTTP/1.1 100 Continue\r\n\r\n'));
+  socket.write(`xGET / HTTP/1.1\r\nHost: a\r\n\r\n${request}x`);
+  await once(socket, 'close');
+  const bodies = said.split(/HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)+\r\n/).slice(1);
+  expect(bodies).toEqual(['abc', 'slow', 'abc']);
+  await close();
 });

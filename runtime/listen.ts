@@ -4,6 +4,7 @@ import type { Hono } from 'hono';
 import { admitting } from './admission.ts';
 import { answerClientError } from './client-error.ts';
 import { DEFAULT_LIMITS, type ListenerLimits } from './listener-limits.ts';
+import { withValidHost } from './valid-host.ts';
 
 /** Of a request, all together; Node's own bound, said here so that no flag of it changes ours. */
 const MAX_HEADERS_BYTES = 16 * 1024;
@@ -33,7 +34,10 @@ export function listen(
   { host, limits = DEFAULT_LIMITS, onRefused = () => {}, port, variable }: ListenOptions,
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const admitted = admitting((request, env) => app.fetch(request, env), { ...limits, onRefused });
+    const admitted = admitting(
+      withValidHost((request, env) => app.fetch(request, env)),
+      { ...limits, onRefused },
+    );
     const fetch: Parameters<typeof serve>[0]['fetch'] = (request, env) => admitted(request, env as HttpBindings);
     const server = serve({ fetch, hostname: host, port, serverOptions: timeLimits(limits) }, (address) => {
       const shown = host.includes(':') ? `[${host}]` : host;
@@ -44,6 +48,12 @@ export function listen(
       });
     }) as Server;
     server.on('clientError', answerClientError);
+    server.on('checkContinue', (request, response) => {
+      // Not while an answer to another request is still to come on this connection: where its own answer is bytes, Node would put it between
+      // their head and them, and the client could no longer tell where they end. Node closes the connection after such an answer.
+      if (response.socket) response.writeContinue();
+      server.emit('request', request, response);
+    });
     server.on('drop', onRefused);
     server.maxConnections = limits.connections;
     server.timeout = limits.silenceMs;

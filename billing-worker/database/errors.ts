@@ -8,10 +8,15 @@ const PASSING_CLASSES = ['08', '40', '53', '55', '57', '58'];
 /** The same data will fail again, however often it is tried. */
 export const isDataError = (error: unknown): boolean => DATA_CLASSES.includes(sqlState(error)?.slice(0, 2) ?? '');
 
+/** What was asked for holds NUL, which is in no text of PostgreSQL. */
+export const holdsNul = (error: unknown): boolean => sqlState(error) === '22021';
+
 /** There is no answer from the database, or one that only says "not now". */
 export function isAway(error: unknown): boolean {
   const state = sqlState(error);
-  return state === undefined ? errorCode(error) !== undefined : PASSING_CLASSES.includes(state.slice(0, 2));
+  // What Node says of a wrong argument has a code as well.
+  if (state === undefined) return !(errorCode(error) ?? 'ERR_INVALID_').startsWith('ERR_INVALID_');
+  return PASSING_CLASSES.includes(state.slice(0, 2));
 }
 
 /** What PostgreSQL said, with its detail: "invalid input syntax for type json" alone helps nobody. */

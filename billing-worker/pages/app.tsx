@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { isAway } from '../database/errors.ts';
+import { holdsNul, isAway } from '../database/errors.ts';
 import { auditRoutes } from './admin/audit.tsx';
 import { grantRoutes } from './admin/grants.tsx';
 import { invoiceRoutes } from './admin/invoices.tsx';
@@ -57,6 +57,7 @@ function area(name: Area, deps: PagesDeps, open: Hono<PageEnv>[], closed: Hono<P
   const { log, sessions } = deps;
   const app = new Hono<PageEnv>();
   app.onError((error, c) => {
+    if (holdsNul(error)) return notFound(c);
     log.error({ err: error, path: c.req.routePath }, 'a page failed');
     return failed(c, isAway(error));
   });
@@ -98,8 +99,9 @@ const portalPages = (deps: PagesDeps): Hono<PageEnv>[] => [
   usageCsvRoute('/portal/usage.csv', tenantOf, deps),
 ];
 
-const failed = (c: PageContext, isDatabase: boolean) =>
-  page(
+const failed = (c: PageContext, isDatabase: boolean) => {
+  if (isDatabase) c.header('Retry-After', '1');
+  return page(
     c,
     {
       title: 'Failed',
@@ -111,3 +113,4 @@ const failed = (c: PageContext, isDatabase: boolean) =>
       <p>Try again in a moment.</p>
     </section>,
   );
+};

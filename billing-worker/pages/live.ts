@@ -19,6 +19,7 @@ interface LiveDeps {
 export function liveMoves(c: PageContext, { clock, feed, sessions }: LiveDeps): Response {
   const tenantId = c.get('session')?.tenantId;
   if (tenantId === undefined) return c.body(null, 401);
+  if (feed.isFull) return c.body(null, 503, { 'Retry-After': '10' });
   const secret = getSecret(c, c.get('area')) ?? '';
   const isWanted = (move: BudgetMove) => tenantId === null || move.tenant_id === tenantId;
   for (const [name, value] of Object.entries(PAGE_HEADERS)) c.header(name, value);

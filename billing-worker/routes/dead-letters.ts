@@ -1,8 +1,10 @@
 import { Hono } from 'hono';
+import { z } from 'zod';
 import { wireError } from '../../schemas/errors.ts';
 import { listDeadLetters } from '../dead-letters/list.ts';
 import { type ReplayDeps, replayDeadLetters } from '../dead-letters/replay.ts';
 import { parseDeadLettersQuery, parseReplayBody } from './dead-letters-query.ts';
+import { jsonBody } from './json-body.ts';
 
 export type DeadLettersDeps = ReplayDeps;
 
@@ -18,7 +20,8 @@ export function deadLetterRoutes(deps: DeadLettersDeps): Hono {
     return c.json(await listDeadLetters(query, deps.sql));
   });
   app.post('/v1/dead-letters/replay', async (c) => {
-    const body = parseReplayBody(await c.req.json().catch(() => undefined));
+    const sent = await jsonBody(c, z.unknown());
+    const body = 'wrong' in sent ? sent : parseReplayBody(sent.value);
     if ('wrong' in body) return c.json(wireError('invalid_parameter', body.wrong), 400);
     const { after, dry_run: dryRun, ids } = body;
     return c.json(await replayDeadLetters({ ids, after, dryRun }, deps));

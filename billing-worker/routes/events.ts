@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
+import { wireError } from '../../schemas/errors.ts';
 import type { BudgetFeed } from '../budget-feed.ts';
 
 /** A connection on which nothing moves is kept open by a comment; proxies close silent ones after a minute. */
@@ -11,8 +12,10 @@ const HEARTBEAT_MS = 15_000;
  */
 export function eventRoutes({ feed }: { feed: BudgetFeed }): Hono {
   const app = new Hono();
-  app.get('/api/admin/events', (c) =>
-    streamSSE(c, async (stream) => {
+  app.get('/api/admin/events', (c) => {
+    if (feed.isFull)
+      return c.json(wireError('internal_error', 'too many follow already'), 503, { 'Retry-After': '10' });
+    return streamSSE(c, async (stream) => {
       const follower = feed.follow();
       stream.onAbort(() => feed.leave(follower));
       await stream.write(': follows\n\n');
@@ -22,7 +25,7 @@ export function eventRoutes({ feed }: { feed: BudgetFeed }): Hono {
         for (const move of moves) await stream.writeSSE({ event: 'budget', data: JSON.stringify(move) });
         if (moves.length === 0) await stream.write(': still here\n\n');
       }
-    }),
-  );
+    });
+  });
   return app;
 }

@@ -16,7 +16,8 @@ export async function readBody(request: Request): Promise<Body> {
   if (encoding !== 'gzip' && encoding !== 'identity') {
     return { status: 400, wrong: 'Content-Encoding must be gzip, or be left out' };
   }
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request).catch(() => 'broken' as const);
+  if (bytes === 'broken') return { status: 400, wrong: 'the body did not come in whole' };
   if (!bytes) return TOO_LARGE;
   if (encoding === 'identity') return { text: bytes.toString('utf8') };
   try {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { CORE_SCHEMA, load } from 'js-yaml';
-import { type Document, isMap, isPair, isScalar, LineCounter, type Pair, parseDocument } from 'yaml';
+import { type Document, isMap, isPair, isScalar, LineCounter, type Pair, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from './config-error.ts';
 
@@ -21,10 +21,11 @@ export function readYamlFile<Schema extends z.ZodType>(file: string, schema: Sch
 
 /**
  * The value alone. It takes a tenth of the time that reading with positions takes: 0.2 s instead of 3 s for 10,000 users and as many
- * budgets. Undefined for what it cannot read, and for aliases, of which a few lines may unfold to more than fits.
+ * budgets. Undefined for what it cannot read, for aliases, of which a few lines may unfold to more than fits, and for a name
+ * that no schema passes on: it would be left out without a word.
  */
 function quickly(text: string): unknown {
-  if (/[&*]\S/.test(text)) return undefined;
+  if (/[&*]\S|__proto__/.test(text)) return undefined;
   try {
     return load(text, { schema: CORE_SCHEMA }) ?? {};
   } catch {
@@ -35,7 +36,7 @@ function quickly(text: string): unknown {
 /** With the place of every problem. */
 function readClosely<Schema extends z.ZodType>(file: string, text: string, schema: Schema): z.output<Schema> {
   const lines = new LineCounter();
-  const document = documentOf(text, file, lines);
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined) => {
     if (offset === undefined) return file;
     const { line, col } = lines.linePos(offset);
@@ -44,6 +45,12 @@ function readClosely<Schema extends z.ZodType>(file: string, text: string, schem
   if (document.errors.length) {
     throw new ConfigError(document.errors.map((error) => `${at(error.pos[0])}: not valid YAML: ${error.message}`));
   }
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isScalar(key) || key.value !== '__proto__') return;
+      throw new ConfigError([`${at(key.range?.[0])}: nothing can be configured for the name __proto__; leave it out`]);
+    },
+  });
   const parsed = schema.safeParse(unfolded(document, file) ?? {}, { reportInput: true });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
@@ -51,15 +58,6 @@ function readClosely<Schema extends z.ZodType>(file: string, text: string, schem
       describe(issue, schema).map(({ path, text }) => `${at(offsetOf(document, path))}: ${dotted(path)}${text}`),
     ),
   );
-}
-
-/** Who nests without end has the parser call itself until there is no more stack. */
-function documentOf(text: string, file: string, lineCounter: LineCounter): Document {
-  try {
-    return parseDocument(text, { lineCounter, prettyErrors: false });
-  } catch (error) {
-    throw new ConfigError([`${file}: cannot be read: it is nested too deeply (${(error as Error).message})`]);
-  }
 }
 
 /** `yaml` unfolds no more than a hundred aliases, or so much as they would come to. */

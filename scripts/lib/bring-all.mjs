@@ -1,10 +1,12 @@
 import { bringCaddy } from '../bring-caddy.mjs';
 import { bringChromium } from '../bring-chromium.mjs';
+import { bringFaketime } from '../bring-faketime.mjs';
 import { bringHaproxy } from '../bring-haproxy.mjs';
 import { bringNginx } from '../bring-nginx.mjs';
 import { bringPostgres } from '../bring-postgres.mjs';
 import { bringPrometheus } from '../bring-prometheus.mjs';
 import { bringRedis } from '../bring-redis.mjs';
+import { bringWrk } from '../bring-wrk.mjs';
 import { seconds } from './progress.mjs';
 
 /** @typedef {import('./progress.mjs').Log} Log */
@@ -17,9 +19,11 @@ import { seconds } from './progress.mjs';
 const COMPONENTS = [
   { name: 'redis-server', tests: 'the tests on a real Redis', bring: bringRedis },
   { name: 'PostgreSQL', tests: 'the tests on a real PostgreSQL', bring: bringPostgres },
+  { name: 'wrk', tests: 'the short run of the benchmark', bring: bringWrk },
   { name: 'nginx', tests: 'the tests on a real bundle server', bring: bringNginx },
   { name: 'Caddy', tests: 'the tests on a real Caddy', bring: bringCaddy },
   { name: 'HAProxy', tests: 'the tests of two sidecars behind a real balancer', bring: bringHaproxy },
+  { name: 'libfaketime', tests: 'the tests of clocks that are set back and forth', bring: bringFaketime },
   { name: 'Chromium', tests: 'the tests of the pages in a real browser', bring: bringChromium },
   {
     name: 'Prometheus',

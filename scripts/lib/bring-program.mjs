@@ -124,6 +124,7 @@ async function usable(wanted, program, log) {
  */
 async function whyUnusable({ tellVersion, version }, program) {
   const { ok, problem, stdout } = await run(program, tellVersion, { timeoutMs: 20_000 });
-  if (!ok) return problem;
-  return version.test(stdout) ? undefined : `${program} does not tell its version`;
+  // wrk tells its version and ends with 1.
+  if (version.test(stdout)) return undefined;
+  return ok ? `${program} does not tell its version` : problem;
 }

@@ -32,7 +32,10 @@ const grantSchema = z.strictObject({
   tokens: z
     .int({ error: `must be a whole number from 1 to ${MAX_AMOUNT}` })
     .min(1, { error: `must be a whole number from 1 to ${MAX_AMOUNT}` }),
-  expires_at: z.iso.datetime({ offset: true, error: 'must be a time with its zone, such as "2026-12-31T23:59:59Z"' }),
+  expires_at: z.iso
+    .datetime({ offset: true, error: 'must be a time with its zone, such as "2026-12-31T23:59:59Z"' })
+    // The store takes no time before 1970, and says so as a failure.
+    .refine((text) => Date.parse(text) > 0, { error: 'that is over already' }),
   reason: text(1_024, 'must say why'),
   /** Where the user's is not in `users.yaml`, and there are several. */
   tenant_id: text(256, 'must name a tenant').optional(),

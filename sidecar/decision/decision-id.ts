@@ -19,3 +19,12 @@ function random(): Uint8Array {
 /** A UUIDv7 (RFC 9562) of this millisecond, a dot, and the partition: a report finds where the decision is from its id alone. */
 export const newDecisionId = (now: number, partition: number): string =>
   `${uuidv7({ msecs: now, random: random() })}.${partition}`;
+
+/** UUIDv7, a dot, and the partition. Nothing else is asked of the store. */
+const DECISION_ID = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.(0|[1-9]\d{0,3})$/;
+
+/** When the decision was made, in epoch milliseconds, as its id says; undefined if it is no decision's id. */
+export function decisionTime(decisionId: string): number | undefined {
+  const [, high, low] = DECISION_ID.exec(decisionId) ?? [];
+  return high === undefined ? undefined : Number.parseInt(`${high}${low}`, 16);
+}

@@ -51,6 +51,19 @@ describe('a plain policy', () => {
     const results = await Promise.all(inputs.map((input) => echoing.evaluate('authz/plain/echo', input)));
     expect(results).toEqual(inputs.map((input) => ({ ok: true, value: JSON.parse(input) })));
   });
+
+  test('no more than 10,000 wait for their turn; who is one too many is told at once', {
+    timeout: 60_000,
+  }, async () => {
+    const echoing = await open('plain.tar.gz');
+    const waiting = Array.from({ length: 10_000 }, () => echoing.evaluate('authz/plain/echo', '1'));
+    const refused = { ok: false, message: 'too many evaluations are waiting (10000 at most)' };
+    expect(await echoing.evaluate('authz/plain/echo', '1')).toEqual(refused);
+    expect(new Set((await Promise.all(waiting)).map((result) => JSON.stringify(result)))).toEqual(
+      new Set(['{"ok":true,"value":1}']),
+    );
+    expect(await echoing.evaluate('authz/plain/echo', '2')).toEqual({ ok: true, value: 2 });
+  });
 });
 
 describe('a hostile policy', () => {

@@ -1,12 +1,10 @@
 import { Hono } from 'hono';
 import type { DecisionRecordBody } from '../../schemas/decision-record.ts';
 import type { CounterStore, DecisionRecord } from '../counters/contract.ts';
+import { decisionTime } from '../decision/decision-id.ts';
 import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { instant } from './instant.ts';
 import { Refusal } from './refusal.ts';
-
-/** UUIDv7, a dot, and the partition. Nothing else is asked of the store. */
-const DECISION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.(0|[1-9]\d{0,3})$/;
 
 /**
  * `GET /v1/decisions/{id}`: what was decided and why, where a record of it is kept. `?tenant_id=` must be the
@@ -16,7 +14,7 @@ export function decisionRoutes({ store }: { store: Pick<CounterStore, 'record'> 
   const app = new Hono<IdentifiedEnv>();
   app.get('/v1/decisions/:id', async (c) => {
     const id = c.req.param('id');
-    const record = DECISION_ID.test(id) ? await store.record(id) : undefined;
+    const record = decisionTime(id) === undefined ? undefined : await store.record(id);
     const { tenant_id: own } = c.get('identity').bound;
     const tenants = [...(c.req.queries('tenant_id') ?? []), ...(own === undefined ? [] : [own])];
     if (!record || tenants.some((tenant) => tenant !== record.tenantId)) throw unknown(id);

@@ -21,6 +21,7 @@ import type { Shadow } from '../shadow/shadow.ts';
 import { readText } from './body.ts';
 import { parseAny, requireExactNumbers } from './json.ts';
 import { Refusal } from './refusal.ts';
+import { unknownDecision } from './unknown-decision.ts';
 import { wrongBody } from './wrong-body.ts';
 
 export interface UsageDeps {
@@ -91,6 +92,7 @@ export function usageRoutes({
       notices?.send(noticesOfReport({ ...result, decisionId: report.decision_id, tenantId, isQuiet }));
     }
     if (result.kind !== 'conflict') shadow?.settle(settle, clock.now());
+    if (result.kind === 'unknown') throw await unknownDecision(report.decision_id, { store, clock });
     return c.json(settled(report.decision_id, result));
   });
   return app;
@@ -134,21 +136,11 @@ function actual({ model, usage }: UsageReport, card: ModelsConfig, now: number):
   };
 }
 
-function settled(decisionId: string, result: SettleResult) {
-  switch (result.kind) {
-    case 'unknown':
-      throw new Refusal(
-        404,
-        'resource_not_found',
-        `no record of decision ${JSON.stringify(decisionId)}; it is kept for 24 hours where something settles, a provider account serves the model or a request_id was given`,
-      );
-    case 'conflict':
-      throw new Refusal(
-        409,
-        'resource_conflict',
-        `decision ${JSON.stringify(decisionId)} was ${result.state} before, with another report`,
-      );
-    default:
-      return { decision_id: decisionId, state: result.kind, changes: result.changes };
-  }
+function settled(decisionId: string, result: Exclude<SettleResult, { kind: 'unknown' }>) {
+  if (result.kind !== 'conflict') return { decision_id: decisionId, state: result.kind, changes: result.changes };
+  throw new Refusal(
+    409,
+    'resource_conflict',
+    `decision ${JSON.stringify(decisionId)} was ${result.state} before, with another report`,
+  );
 }

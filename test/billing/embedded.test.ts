@@ -61,22 +61,25 @@ test.runIf(fullLength)('it works in a thread of its own: this one is not held up
   expect(longest).toBeLessThan(busy / 2);
 });
 
-test('a thread that dies is started again on the same files, and the connection comes back by itself', async () => {
-  const folder = join(await tempDir('data'), 'postgres');
-  const embedded = await startEmbeddedPostgres(folder, silent);
-  const sql = connectSocket(embedded.socketPath, silent);
-  atTestEnd(async () => {
-    await sql.end({ timeout: 1 });
-    await embedded.close();
-  });
-  await sql`create table kept as select 1 as n`;
-  await threads.at(-1)?.terminate();
-  await eventually(async () => expect([...(await sql`select n from kept`)]).toEqual([{ n: 1 }]), {
-    timeoutMs: 20_000,
-    intervalMs: 200,
-  });
-  await sql`insert into kept values (2)`;
-});
+test.runIf(fullLength)(
+  'a thread that dies is started again on the same files, and the connection comes back by itself',
+  async () => {
+    const folder = join(await tempDir('data'), 'postgres');
+    const embedded = await startEmbeddedPostgres(folder, silent);
+    const sql = connectSocket(embedded.socketPath, silent);
+    atTestEnd(async () => {
+      await sql.end({ timeout: 1 });
+      await embedded.close();
+    });
+    await sql`create table kept as select 1 as n`;
+    await threads.at(-1)?.terminate();
+    await eventually(async () => expect([...(await sql`select n from kept`)]).toEqual([{ n: 1 }]), {
+      timeoutMs: 20_000,
+      intervalMs: 200,
+    });
+    await sql`insert into kept values (2)`;
+  },
+);
 
 test('a folder that holds something else ends the start with what is wrong', async () => {
   const dataDir = await tempDir('data');

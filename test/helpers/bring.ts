@@ -13,6 +13,10 @@ export const bringRedis = (): Promise<string> =>
 export const bringNginx = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-nginx.mjs')).bringNginx(options));
 
+/** Absolute path of wrk, which makes the benchmark's load. */
+export const bringWrk = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-wrk.mjs')).bringWrk(options));
+
 /** Absolute path of a real Caddy. */
 export const bringCaddy = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-caddy.mjs')).bringCaddy(options));
@@ -20,6 +24,10 @@ export const bringCaddy = (): Promise<string> =>
 /** Absolute path of a real HAProxy. */
 export const bringHaproxy = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-haproxy.mjs')).bringHaproxy(options));
+
+/** Absolute path of libfaketime. */
+export const bringFaketime = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-faketime.mjs')).bringFaketime(options));
 
 /** Absolute path of a real Chromium. */
 export const bringChromium = (): Promise<string> =>

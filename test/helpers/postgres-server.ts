@@ -45,6 +45,12 @@ export async function startPostgresServer(native: string, dir: string): Promise<
   );
 }
 
+/** Starts one that has ended, on the same port and data. */
+export async function restartPostgresServer(server: PostgresServer): Promise<PostgresServer> {
+  const { dir, port, programs, user } = server;
+  return { ...server, pid: await launch(programs, dir, port, user) };
+}
+
 /** Ends it in order, dropping its clients. */
 export async function stopPostgresServer({ programs, dir, user }: PostgresServer): Promise<void> {
   await exec(join(programs, 'bin', 'pg_ctl'), ['stop', '-D', join(dir, 'data'), '-m', 'fast', '-w'], {

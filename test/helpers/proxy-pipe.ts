@@ -18,20 +18,24 @@ export class Pipe {
     this.#cut = cut;
   }
 
-  write(bytes: Buffer): void {
+  /** @param until what these bytes, and all after them, wait for */
+  write(bytes: Buffer, until?: Promise<unknown>): void {
     if (this.#faults.swallow) this.broken = true;
-    if (!this.broken) this.#later(() => this.#pass(bytes));
+    if (!this.broken) this.#later(() => this.#pass(bytes), until);
   }
 
   end(): void {
-    if (!this.broken && !this.#faults.swallow) this.#later(() => this.#to.end());
+    // Sent again and again, it would arrive when all is well: until then the connection stays half open.
+    if (this.#faults.swallow) this.broken = true;
+    if (!this.broken) this.#later(() => this.#to.end());
   }
 
   /** Each delay counts from the arrival, so a slow link keeps its throughput; nothing overtakes what came before. */
-  #later(work: () => void): void {
+  #later(work: () => void, until?: Promise<unknown>): void {
     const due = this.#faults.delayMs ? sleep(this.#faults.delayMs) : undefined;
     this.#tail = this.#tail.then(async () => {
       await due;
+      await until;
       await this.#faults.open;
       if (!this.#to.destroyed) work();
     });

@@ -10,6 +10,8 @@ export interface RedisOptions {
   args?: string[];
   /** Where it keeps its data; default a new folder. */
   dir?: string;
+  /** More of what it sees of the environment. */
+  env?: Record<string, string>;
 }
 
 /** A real redis-server on a loopback port. */
@@ -17,21 +19,18 @@ export class RedisServer {
   readonly host = '127.0.0.1';
   readonly port: number;
   readonly dir: string;
-  readonly #program: string;
-  readonly #flags: string[];
+  readonly #launch: Launch;
   #child: Child;
 
-  private constructor(program: string, port: number, dir: string, flags: string[], child: Child) {
+  private constructor(port: number, dir: string, launch: Launch, child: Child) {
     this.port = port;
     this.dir = dir;
-    this.#program = program;
-    this.#flags = flags;
+    this.#launch = launch;
     this.#child = child;
   }
 
-  static async start(program: string, dir: string, flags: string[]): Promise<RedisServer> {
-    const start = async (port: number) =>
-      new RedisServer(program, port, dir, flags, await launch(program, port, dir, flags));
+  static async start(dir: string, launch: Launch): Promise<RedisServer> {
+    const start = async (port: number) => new RedisServer(port, dir, launch, await launch(port));
     return onFreePort(start, (error) => /Address already in use/.test(String(error)));
   }
 
@@ -56,19 +55,20 @@ export class RedisServer {
   /** Starts it again on the same port and folder, ending it first if it runs. */
   async restart(): Promise<void> {
     await this.stop();
-    this.#child = await launch(this.#program, this.port, this.dir, this.#flags);
+    this.#child = await this.#launch(this.port);
   }
 }
 
-async function launch(program: string, port: number, dir: string, flags: string[]): Promise<Child> {
-  const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--daemonize', 'no', ...flags];
-  const child = new Child(program, { args, cwd: dir });
-  await child.waitForLine(/Ready to accept connections/);
-  return child;
-}
+type Launch = (port: number) => Promise<Child>;
 
 /** As the product wants it: append-only file on, nothing evicted. Ended with the test, or with the file that starts it in a `beforeAll`. */
-export async function startRedis({ appendonly = true, args = [], dir }: RedisOptions = {}): Promise<RedisServer> {
+export async function startRedis({ appendonly = true, args = [], dir, env }: RedisOptions = {}): Promise<RedisServer> {
+  const [program, folder] = [await bringRedis(), dir ?? (await tempDir('redis'))];
   const keeping = ['--appendonly', appendonly ? 'yes' : 'no', '--save', '', '--maxmemory-policy', 'noeviction'];
-  return RedisServer.start(await bringRedis(), dir ?? (await tempDir('redis')), [...keeping, ...args]);
+  const flags = ['--bind', '127.0.0.1', '--dir', folder, '--daemonize', 'no', ...keeping, ...args];
+  return RedisServer.start(folder, async (port) => {
+    const child = new Child(program, { args: [...flags, '--port', String(port)], cwd: folder, ...(env && { env }) });
+    await child.waitForLine(/Ready to accept connections/);
+    return child;
+  });
 }

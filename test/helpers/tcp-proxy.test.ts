@@ -107,6 +107,15 @@ describe('before an echo server', () => {
     expect(received).toBe('found');
   });
 
+  test('an end that fell into a black hole is told when it is healed', async () => {
+    proxy.blackhole();
+    client.socket.end();
+    await sleep(QUIET_MS);
+    expect(client.socket.destroyed).toBe(false);
+    proxy.heal();
+    await eventually(() => expect(client.socket.destroyed).toBe(true));
+  });
+
   test('cuts what goes to the client after exactly so many bytes', async () => {
     proxy.cutAfter(4, 'toClient');
     client.socket.write('abcdef');
@@ -157,6 +166,32 @@ describe('before a real Redis', () => {
     expect((await lost).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     await Promise.all([direct.close(), other.close()]);
   });
+});
+
+test('shows commands of a name, and lets them pass when they have been looked at', async () => {
+  const redis = await startRedis();
+  const proxy = await startProxy({ target: redis });
+  const [direct, watched] = await Promise.all(
+    [redis.url, proxy.url(redis.url)].map((url) => createClient({ url }).connect()),
+  );
+  if (!direct || !watched) throw new Error('not connected');
+  const seen: string[][] = [];
+  let pass = () => {};
+  const looked = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  proxy.watchCommand('SET', async (command) => {
+    seen.push(command);
+    await looked;
+  });
+  const set = watched.set('a', '1');
+  await eventually(() => expect(seen).toEqual([['SET', 'a', '1']]));
+  await sleep(QUIET_MS);
+  expect(await direct.get('a')).toBe(null);
+  pass();
+  await set;
+  expect(await direct.get('a')).toBe('1');
+  await Promise.all([direct.close(), watched.close()]);
 });
 
 interface Client {

@@ -23,6 +23,9 @@ interface Connection {
   reset(): void;
 }
 
+/** Looks at a command on its way to the server; it and what follows on its connection wait for what this resolves with. */
+type Watcher = (command: string[]) => Promise<void>;
+
 interface AwaitedDrop {
   name: string;
   happened: (command: string[]) => void;
@@ -40,6 +43,7 @@ export class FaultProxy {
   readonly #server: Server;
   #port = 0;
   #drops: AwaitedDrop[] = [];
+  readonly #watchers = new Map<string, Watcher>();
 
   constructor(target: Target) {
     this.#target = target;
@@ -105,6 +109,11 @@ export class FaultProxy {
     };
   }
 
+  /** Shows every Redis command of this name to `watcher` before it goes on. Not a fault: it stays over `heal`. */
+  watchCommand(name: string, watcher: Watcher): void {
+    this.#watchers.set(name.toUpperCase(), watcher);
+  }
+
   /** Breaks all open connections with a TCP reset. */
   reset(): void {
     for (const connection of this.#connections) connection.reset();
@@ -160,9 +169,13 @@ export class FaultProxy {
         toServer.broken = true;
         drop.happened(command);
       } else {
-        toServer.write(bytes);
+        toServer.write(bytes, this.#watched(command));
       }
     }
+  }
+
+  #watched(command: string[] | undefined): Promise<void> | undefined {
+    return command && this.#watchers.get(command[0]?.toUpperCase() ?? '')?.(command);
   }
 
   #takeDrop(command: string[]): AwaitedDrop | undefined {

@@ -1,14 +1,20 @@
+import { createHash } from 'node:crypto';
 import { createClient, ErrorReply, RESP_TYPES } from 'redis';
 import type { RedisReply } from './upstash-replies.ts';
 
 /** Entries that one consumer of a group may hold unacknowledged, on Upstash. */
 const MAX_PENDING = 1_000;
 
+/** How a script begins that Upstash alone runs: of another Redis the flag makes it one that is refused. */
+const UPSTASH_SHEBANG = '#!lua flags=allow-key-locking';
+
 /** Runs the REST API's commands on a real Redis, one after the other on one connection, in the order they are given. */
 export class UpstashCommands {
   /** Commands executed, as they would be billed. */
   executed = 0;
   readonly #client;
+  /** SHA-1 of each script that was sent with Upstash's own flag, and of what was run in its place. */
+  readonly #withoutFlag = new Map<string, string>();
 
   constructor(redisUrl: string) {
     this.#client = createClient({
@@ -52,11 +58,20 @@ export class UpstashCommands {
 
   async #send(command: string[]): Promise<RedisReply> {
     try {
-      return (await this.#client.sendCommand(command)) as unknown as RedisReply;
+      return (await this.#client.sendCommand(this.#portable(command))) as unknown as RedisReply;
     } catch (error) {
       if (error instanceof ErrorReply) return error;
       throw error;
     }
+  }
+
+  #portable(command: string[]): string[] {
+    const [name = '', script = '', ...rest] = command;
+    if (/^evalsha$/i.test(name)) return [name, this.#withoutFlag.get(script) ?? script, ...rest];
+    if (!/^eval$/i.test(name) || !script.startsWith(UPSTASH_SHEBANG)) return command;
+    const portable = `#!lua${script.slice(UPSTASH_SHEBANG.length)}`;
+    this.#withoutFlag.set(sha1(script), sha1(portable));
+    return [name, portable, ...rest];
   }
 
   /** Upstash refuses to deliver more to a consumer than it may hold. */
@@ -74,3 +89,5 @@ export class UpstashCommands {
     return new ErrorReply(`ERR XReadGroup is cancelled. ${what}. ${figures}, ${where}.`);
   }
 }
+
+const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');

@@ -38,11 +38,15 @@ describe('a plugin without access to conversations', () => {
     ]);
   });
 
-  test('messages of a channel are refused; what comes over HTTP is let through', { timeout: TURN_MS }, async () => {
-    expect(await telegram.say(PEOPLE.ann, 'Hello', /./)).toBe(NOT_SET_UP);
-    expect(models.calls).toEqual([]);
-    expect(await openclaw.ask('Hello')).toEqual({ status: 200, text: 'Good day from big-model' });
-  });
+  test.runIf(fullLength)(
+    'messages of a channel are refused; what comes over HTTP is let through',
+    { timeout: TURN_MS },
+    async () => {
+      expect(await telegram.say(PEOPLE.ann, 'Hello', /./)).toBe(NOT_SET_UP);
+      expect(models.calls).toEqual([]);
+      expect(await openclaw.ask('Hello')).toEqual({ status: 200, text: 'Good day from big-model' });
+    },
+  );
 
   test('once it is set, the gate works without a restart, and the status says so', { timeout: TURN_MS }, async () => {
     await openclaw.configure({ hooks: { allowConversationAccess: true } });

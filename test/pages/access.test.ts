@@ -176,7 +176,14 @@ test('who shows wrong tokens again and again has to wait', async () => {
 });
 
 test('a page after signing in is one of ours', async () => {
-  for (const next of ['https://evil.example/', '//evil.example/', '/\\evil.example', '/portal', '/admin\\x']) {
+  for (const next of [
+    'https://evil.example/',
+    '//evil.example/',
+    '/\\evil.example',
+    '/portal',
+    '/admin\\x',
+    '/admin?x\r\nSet-Cookie: a=b',
+  ]) {
     const visitor = new Visitor(world.billing);
     await visitor.get('/admin/sign-in');
     const answer = await visitor.post('/admin/sign-in', { token: world.adminToken, next });

@@ -41,8 +41,10 @@ interface Scripts {
     redisTool(server: string, name: 'redis-cli' | 'redis-benchmark'): string;
   };
   'bring-nginx.mjs': { bringNginx(options: BringOptions): Promise<string> };
+  'bring-wrk.mjs': { bringWrk(options: BringOptions): Promise<string> };
   'bring-caddy.mjs': { bringCaddy(options: BringOptions): Promise<string> };
   'bring-chromium.mjs': { bringChromium(options: BringOptions): Promise<string> };
+  'bring-faketime.mjs': { bringFaketime(options: BringOptions): Promise<string> };
   'bring-haproxy.mjs': { bringHaproxy(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };

@@ -68,7 +68,7 @@ export const signedIn: MiddlewareHandler<PageEnv> = async (c, next) => {
 
 /** Where to go after signing in: a page of the area, and of no other site. */
 export function nextPage(area: Area, wanted: string | undefined): string {
-  const isOurs = wanted !== undefined && new RegExp(`^/${area}([?/](?![/\\\\])|$)`).test(wanted);
+  const isOurs = wanted !== undefined && new RegExp(`^/${area}([?/](?![/\\\\])[!-~]*)?$`).test(wanted);
   return isOurs ? wanted : `/${area}`;
 }
 
