@@ -14,6 +14,8 @@ const LOOK_EVERY_MS = 5_000;
 export interface Listening {
   port: number;
   url: string;
+  /** Still answers, and ends each connection with its next answer: whoever keeps one open learns of it without losing a request. */
+  drain(): void;
   /** Accepts no more connections, lets requests in flight finish, then resolves. */
   close(): Promise<void>;
 }
@@ -44,6 +46,7 @@ export function listen(
       resolve({
         port: address.port,
         url: `http://${shown}:${address.port}`,
+        drain: () => endConnections(server as Server),
         close: () => closeServer(server as Server),
       });
     }) as Server;
@@ -77,13 +80,16 @@ const timeLimits = ({ headersMs, keepAliveMs, requestMs }: ListenerLimits) => ({
   connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, Math.ceil(headersMs / 2)),
 });
 
+const endConnections = (server: Server) =>
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+
 const IDLE_MS = 100;
 
 /** A client that keeps its connection busy would keep the server open: each answer from now on ends its connection. */
 function closeServer(server: Server): Promise<void> {
-  server.prependListener('request', (_request, response) => {
-    response.shouldKeepAlive = false;
-  });
+  endConnections(server);
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS);
   return new Promise<void>((resolve, reject) => {
     server.close((error) => (error ? reject(error) : resolve()));

@@ -38,7 +38,7 @@ export async function runMain(name: string, start: (context: Process) => Promise
   try {
     const environment = processEnvironment();
     const log = createLog(environment.LOG_LEVEL, { terminal: process.stdout.isTTY });
-    const stop = closeOnSignals(closers, log, exit);
+    const stop = closeOnSignals(closers, log, exit, environment.DRAIN_MS + GRACE_MS);
     await start({
       environment,
       log,

@@ -37,16 +37,21 @@ export const GRACE_MS = 10_000;
  * SIGINT and SIGTERM close everything and end the process with 0; a second signal, or a close that hangs, ends it with 1. What it
  * gives does the same as the first signal.
  */
-export function closeOnSignals(closers: Closers, log: Log, exit: (code: number) => void): () => void {
+export function closeOnSignals(
+  closers: Closers,
+  log: Log,
+  exit: (code: number) => void,
+  graceMs = GRACE_MS,
+): () => void {
   let stopping = false;
   const stop = (signal?: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'shutting down');
     setTimeout(() => {
-      log.error(`shutdown took more than ${GRACE_MS} ms`);
+      log.error(`shutdown took more than ${graceMs} ms`);
       exit(1);
-    }, GRACE_MS).unref();
+    }, graceMs).unref();
     closers.closeAll().then(
       () => exit(0),
       (error) => {

@@ -34,7 +34,7 @@ import { batchRoutes } from './routes/batch.ts';
 import { dataRoutes } from './routes/data.ts';
 import { dataV0Routes } from './routes/data-v0.ts';
 import { decisionRoutes } from './routes/decisions.ts';
-import { healthRoutes } from './routes/health.ts';
+import { type Going, healthRoutes } from './routes/health.ts';
 import { httpMetrics } from './routes/http-metrics.ts';
 import { notOfferedRoutes } from './routes/not-offered.ts';
 import { commonToAllPaths } from './routes/paths.ts';
@@ -52,6 +52,7 @@ export interface AppDeps {
   decider: Decider;
   store: CounterStore;
   owed: OwedJournal;
+  going: Going;
   /** Undefined: decisions are not logged. */
   decisionLog: DecisionLog | undefined;
   metrics: DecisionMetrics;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../runtime/clock.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
@@ -25,7 +26,17 @@ export async function serveSidecar(
 ): Promise<string> {
   const { closers, environment, log } = process;
   const tracing = process.tracing?.('sidecar');
-  const app = await createSidecar({ ...process, tracing, adminToken, config, store, clock: systemClock, worker });
+  const going = { begun: false };
+  const app = await createSidecar({
+    ...process,
+    tracing,
+    adminToken,
+    config,
+    store,
+    clock: systemClock,
+    worker,
+    going,
+  });
   const refused = new Rarely(systemClock);
   const listening = await listen(app, {
     host: environment.HOST,
@@ -34,7 +45,12 @@ export async function serveSidecar(
     limits: listenerLimits(environment, SILENCE_MS),
     onRefused: () => refused.due() && log.warn('the sidecar refuses requests or connections: too many at once'),
   });
-  closers.add('sidecar listener', () => listening.close());
+  closers.add('sidecar listener', async () => {
+    going.begun = true;
+    listening.drain();
+    await sleep(environment.DRAIN_MS);
+    await listening.close();
+  });
   log.info({ url: listening.url }, 'sidecar is listening');
   return listening.url;
 }

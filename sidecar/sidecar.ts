@@ -48,6 +48,7 @@ import { HealthView } from './providers/health-view.ts';
 import { LimitCorrections } from './providers/limit-corrections.ts';
 import { observeProviders } from './providers/metrics.ts';
 import { ProviderReports } from './providers/provider-reports.ts';
+import type { Going } from './routes/health.ts';
 import { ShadowCounts } from './shadow/counts.ts';
 import { Shadow } from './shadow/shadow.ts';
 import { SomeLines } from './shadow/some-lines.ts';
@@ -63,6 +64,8 @@ export interface SidecarDeps {
   adminToken: string | undefined;
   /** Undefined: nothing is traced. */
   tracing?: Tracing | undefined;
+  /** Whether a stop has begun. */
+  going?: Going;
   /** Undefined: this process is alone on its port. */
   worker?: SharingWorker | undefined;
 }
@@ -78,6 +81,7 @@ export async function createSidecar({
   store,
   tracing,
   worker,
+  going = { begun: false },
 }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
   worker?.share(registry);
@@ -165,6 +169,7 @@ export async function createSidecar({
     }),
     store,
     owed,
+    going,
     decisionLog: logging?.decisionLog,
     metrics: new DecisionMetrics(registry, clock, tracing),
     usageReports: new UsageReports(registry),

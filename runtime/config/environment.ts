@@ -161,6 +161,7 @@ export const environmentSchema = z.object({
   POLICY_TIMEOUT_MS: whole(1, 60_000, 'milliseconds').default(250),
   MAX_BODY_BYTES: whole(1, 1_073_741_824, 'bytes').default(1_048_576),
   GZIP_MIN_BYTES: whole(0, 1_073_741_824, 'bytes').default(1_024),
+  DRAIN_MS: whole(0, 600_000, 'milliseconds').default(0),
   WORKERS: whole(1, 256, 'processes').default(1),
   MAX_CONNECTIONS: whole(1, 1_000_000, 'connections').default(10_000),
   MAX_REQUESTS_IN_FLIGHT: whole(1, 1_000_000, 'requests').default(5_000),

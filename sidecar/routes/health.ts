@@ -4,7 +4,13 @@ import { flag } from './options.ts';
 import { type PluginDeps, pluginStates } from './plugin-states.ts';
 import { reply } from './reply.ts';
 
+/** A stop has begun: no load balancer should send more. What comes all the same is answered. */
+export interface Going {
+  readonly begun: boolean;
+}
+
 export interface HealthDeps extends PluginDeps {
+  going: Going;
   store: Pick<CounterStore, 'ping'>;
   /** As Prometheus reads them. */
   allMetrics: () => Promise<string>;
@@ -16,7 +22,7 @@ const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=undersc
 /**
  * `/health` as OPA: 200 `{}` while the counters can be reached, 500 with the reason where not. `?bundles` asks for the policy
  * too, `?plugins` for all that OPA has as plugins. `/health/live`: the process answers. `/health/ready`: it has its policy and
- * its counters. `/metrics`: Prometheus.
+ * its counters, and no stop has begun. `/metrics`: Prometheus.
  */
 export function healthRoutes(deps: HealthDeps): Hono {
   const app = new Hono();
@@ -24,7 +30,9 @@ export function healthRoutes(deps: HealthDeps): Hono {
     health(c, (await storeProblem(deps)) ?? bundleProblem(c, deps) ?? pluginProblem(c, deps)),
   );
   app.get('/health/live', (c) => health(c, undefined));
-  app.get('/health/ready', async (c) => health(c, policyProblem(deps) ?? (await storeProblem(deps))));
+  app.get('/health/ready', async (c) =>
+    health(c, goingProblem(deps) ?? policyProblem(deps) ?? (await storeProblem(deps))),
+  );
   app.get('/metrics', async (c) => c.body(await deps.allMetrics(), 200, { 'Content-Type': METRICS_TYPE }));
   return app;
 }
@@ -37,6 +45,8 @@ const storeProblem = ({ store }: HealthDeps): Promise<string | undefined> =>
     () => undefined,
     (error: Error) => error.message,
   );
+
+const goingProblem = ({ going }: HealthDeps) => (going.begun ? 'the process is about to end' : undefined);
 
 function policyProblem({ policyStatus }: HealthDeps): string | undefined {
   const { activeRevision, problem } = policyStatus();

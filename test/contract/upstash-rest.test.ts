@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Redis } from '@upstash/redis';
 import { createClient, type RedisClientType } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -44,6 +45,14 @@ describe('a command', () => {
     expect(await post('/', ['GET', 'none'])).toEqual(ok(null));
     expect(await post('/', ['STRLEN', 'foo'])).toEqual(ok(3));
     expect(await post('/', ['EVAL', 'return {1, {"a", false, {}}, "b"}', 0])).toEqual(ok([1, ['a', null, []], 'b']));
+  });
+
+  test('may be a script with the flag that only Upstash knows; it is found again by its own SHA-1', async () => {
+    const script = '#!lua flags=allow-key-locking\nreturn ARGV[1]';
+    const sha1 = createHash('sha1').update(script).digest('hex');
+    expect(await post('/', ['EVALSHA', sha1, 0, 'a'])).toMatchObject({ status: 400 });
+    expect(await post('/', ['EVAL', script, 0, 'b'])).toEqual(ok('b'));
+    expect(await post('/', ['EVALSHA', sha1, 0, 'c'])).toEqual(ok('c'));
   });
 
   test('that fails is a 400 with the error', async () => {

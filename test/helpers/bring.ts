@@ -36,6 +36,10 @@ export const bringChromium = (): Promise<string> =>
 export const bringPostgres = (): Promise<{ native: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-postgres.mjs')).bringPostgres(options));
 
+/** Folder with `bin`, in which pg_dump, pg_restore and psql lie beside a PostgreSQL of their release. */
+export const bringPgDump = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-pg-dump.mjs')).bringPgDump(options));
+
 /** Absolute path of the pinned opa. */
 export const bringOpa = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-opa.mjs')).bringOpa(options));

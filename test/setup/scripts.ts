@@ -46,6 +46,7 @@ interface Scripts {
   'bring-chromium.mjs': { bringChromium(options: BringOptions): Promise<string> };
   'bring-faketime.mjs': { bringFaketime(options: BringOptions): Promise<string> };
   'bring-haproxy.mjs': { bringHaproxy(options: BringOptions): Promise<string> };
+  'bring-pg-dump.mjs': { bringPgDump(options: BringOptions): Promise<string> };
   'bring-postgres.mjs': { bringPostgres(options: BringOptions): Promise<{ native: string; version: string }> };
   'bring-opa.mjs': { bringOpa(options: BringOptions): Promise<string> };
   'bring-stripe-mock.mjs': { bringStripeMock(options: BringOptions): Promise<string> };

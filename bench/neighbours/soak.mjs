@@ -1,0 +1,16 @@
+// `npm run bench:soak -- --help`
+import { Command } from 'commander';
+import { toStderr } from '../../scripts/lib/main.mjs';
+import { compiledModule, tools, whole } from './setup.mjs';
+
+const options = new Command()
+  .name('bench:soak')
+  .description('the sidecar at half load for a long time: its memory at the end to that after a sixth of the time')
+  .option('--minutes <n>', 'of load', whole, 30)
+  .option('--check', 'end with 1 if it is more than 1.1')
+  .parse()
+  .opts();
+
+const { soak } = await compiledModule('soak.js');
+const steady = await soak(options, await tools(), toStderr);
+if (options.check && !steady) process.exitCode = 1;
