@@ -81,7 +81,10 @@ export async function ledger(sql: Sql): Promise<{ decisions: string[]; requests:
 }
 
 /** Once a worker has carried all there is: each of these decisions is in the ledger once, and nothing else. */
-export async function expectBilledOnce({ client, sql }: Rig, decisions: string[]): Promise<void> {
+export async function expectBilledOnce(
+  { client, sql }: Pick<Rig, 'client' | 'sql'>,
+  decisions: string[],
+): Promise<void> {
   await eventually(async () => expect(await client.xLen(STREAM)).toBe(0), { timeoutMs: 30_000 });
   expect(await ledger(sql)).toEqual({ decisions: decisions.toSorted(), requests: decisions.length });
 }
