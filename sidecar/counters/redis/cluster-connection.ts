@@ -47,7 +47,7 @@ const PAUSES_MS = [5, 10, 20, 40];
 const AT_ONCE = 2;
 
 interface Call {
-  inTime: () => boolean;
+  signal: AbortSignal;
   /** Set while nothing is under way that may have been carried out. */
   refused?: ErrorReply | undefined;
 }
@@ -72,7 +72,7 @@ class Cluster implements ClusterConnection {
       run: (script, keys, args) =>
         this.#within((call) => {
           const send = (command: string[]) => this.#send(keys[0] ?? key, command, call);
-          return runScript(send, script, [keys, args], call.inTime);
+          return runScript(send, script, [keys, args], call.signal);
         }),
       get: (own) => this.#within((call) => this.#send(own, ['GET', own], call) as Promise<string | null>),
       getFields: (own, fields) =>
@@ -90,10 +90,10 @@ class Cluster implements ClusterConnection {
   }
 
   async #within<Result>(work: (call: Call) => Promise<Result>): Promise<Result> {
-    const call: Call = { inTime: () => true };
+    const call: Call = { signal: new AbortController().signal };
     try {
-      return await withDeadline(this.#timeoutMs, (inTime) => {
-        call.inTime = inTime;
+      return await withDeadline(this.#timeoutMs, (signal) => {
+        call.signal = signal;
         return work(call);
       });
     } catch (error) {
@@ -112,7 +112,7 @@ class Cluster implements ClusterConnection {
       const node = await this.#nodes.at(address);
       call.refused = undefined;
       try {
-        return await node.ask(asked ? [['ASKING'], command] : [command], call.inTime);
+        return await node.ask(asked ? [['ASKING'], command] : [command], call.signal);
       } catch (error) {
         const refusal = readRefusal(error, address);
         if (!refusal) throw error;
@@ -134,6 +134,6 @@ class Cluster implements ClusterConnection {
   async #pause(refusals: number, call: Call): Promise<void> {
     const longest = PAUSES_MS[Math.min(refusals, PAUSES_MS.length - 1)] as number;
     await sleep(longest * (1 - Math.random() / 2));
-    if (!call.inTime()) throw call.refused;
+    if (call.signal.aborted) throw call.refused;
   }
 }

@@ -168,7 +168,7 @@ export class ClusterNodes {
     const ready = [...this.#nodes].filter(([, { connection }]) => connection.isReady);
     const some = ready.sort(() => Math.random() - 0.5).slice(0, 2);
     const ask = async ([asked, { connection }]: [Address, Node]) => {
-      const work = (inTime: () => boolean) => connection.ask([['CLUSTER', 'SLOTS']], inTime);
+      const work = (signal: AbortSignal) => connection.ask([['CLUSTER', 'SLOTS']], signal);
       return { asked, reply: await withDeadline(this.#options.timeoutMs, work) };
     };
     return Promise.any(some.map(ask));

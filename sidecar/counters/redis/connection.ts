@@ -43,23 +43,23 @@ class RedisConnection implements Connection {
   }
 
   run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    return this.#within((inTime) =>
-      runScript((command) => this.#server.ask([command], inTime), script, [keys, args], inTime),
+    return this.#within((signal) =>
+      runScript((command) => this.#server.ask([command], signal), script, [keys, args], signal),
     );
   }
 
   get(key: string): Promise<string | null> {
-    return this.#within((inTime) => this.#server.ask([['GET', key]], inTime) as Promise<string | null>);
+    return this.#within((signal) => this.#server.ask([['GET', key]], signal) as Promise<string | null>);
   }
 
   getFields(key: string, fields: string[]): Promise<(string | null)[]> {
     const command = ['HMGET', key, ...fields];
-    return this.#within((inTime) => this.#server.ask([command], inTime) as Promise<(string | null)[]>);
+    return this.#within((signal) => this.#server.ask([command], signal) as Promise<(string | null)[]>);
   }
 
   ping(): Promise<void> {
-    return this.#within(async (inTime) => {
-      await this.#server.ask([['EVAL', WOULD_WRITE, '0']], inTime);
+    return this.#within(async (signal) => {
+      await this.#server.ask([['EVAL', WOULD_WRITE, '0']], signal);
     });
   }
 
@@ -67,7 +67,7 @@ class RedisConnection implements Connection {
     return this.#server.close();
   }
 
-  async #within<Result>(work: (inTime: () => boolean) => Promise<Result>): Promise<Result> {
+  async #within<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     try {
       return await withDeadline(this.#timeoutMs, work);
     } catch (error) {

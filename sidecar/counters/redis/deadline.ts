@@ -1,21 +1,23 @@
 /**
- * Gives `work` so many milliseconds, and throws when they are over. What is still going on then asks `inTime` before
- * it goes further.
+ * Gives `work` so many milliseconds, and throws when they are over. What is still going on then sees the signal aborted, and goes no
+ * further. One timer for all of it, which is taken back: `AbortSignal.timeout` for each command makes an error, with its stack, of
+ * every one that was answered in time.
  */
 export async function withDeadline<Result>(
   timeoutMs: number,
-  work: (inTime: () => boolean) => Promise<Result>,
+  work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  let late = false;
+  const deadline = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
+  const over = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      late = true;
-      reject(new Error(`no answer within ${timeoutMs} ms`));
+      const error = new Error(`no answer within ${timeoutMs} ms`);
+      deadline.abort(error);
+      reject(error);
     }, timeoutMs);
   });
   try {
-    return await Promise.race([work(() => !late), deadline]);
+    return await Promise.race([work(deadline.signal), over]);
   } finally {
     clearTimeout(timer);
   }

@@ -33,6 +33,9 @@ const PING_MS = 1_000;
 /** A connection is given up when nothing has come for this much longer than one call may take. */
 const SILENCE_MS = 2_000;
 
+/** When a command that could not be written yet is not written any more. */
+type GiveUp = { abortSignal: AbortSignal } | { timeout: number };
+
 /** Who answers this is a replica. After a failover the address leads to another server, but only a new connection. */
 const REPLICA = /^(READONLY|MASTERDOWN)\b/;
 
@@ -84,14 +87,15 @@ export class ServerConnection {
 
   /**
    * Sends the commands in one go, once the server has been looked at, and gives the last one's answer. Sends nothing if
-   * `inTime` says by then that the caller has given up. Throws `ErrorReply`, or anything else where no answer came.
+   * `signal` says by then that the caller has given up. Throws `ErrorReply`, or anything else where no answer came.
    */
-  async ask(commands: [string[], ...string[][]], inTime: () => boolean): Promise<unknown> {
+  async ask(commands: [string[], ...string[][]], signal: AbortSignal): Promise<unknown> {
     // What could not be looked at before, for example because it was busy, is looked at again.
     await (this.#checked ?? this.#check());
-    if (!inTime()) throw new Error('too late to be asked');
+    if (signal.aborted) throw new Error('too late to be asked');
     try {
-      const answers = commands.map((command) => this.#send(command));
+      // What could not even be written when its caller gives up is not written any more.
+      const answers = commands.map((command) => this.#send(command, { abortSignal: signal }));
       for (const answer of answers) answer.catch(() => {});
       return await answers.at(-1);
     } catch (error) {
@@ -108,13 +112,13 @@ export class ServerConnection {
     this.#client.destroy();
   }
 
-  #send(command: string[]): Promise<unknown> {
-    return this.#silence.listen(this.#client.sendCommand(command));
+  #send(command: string[], giveUp: GiveUp): Promise<unknown> {
+    return this.#silence.listen(this.#client.sendCommand(command, giveUp));
   }
 
   #check(): Promise<void> {
     const { guard } = this.#options;
-    const ask: Ask = (command) => this.#send(command);
+    const ask: Ask = (command) => this.#send(command, { timeout: this.#options.timeoutMs });
     const checked = (guard?.check(ask) ?? Promise.resolve()).catch((error: unknown) => {
       if (error instanceof ConfigError) {
         if (!this.#opening) guard?.refuse(error);
@@ -160,8 +164,6 @@ function newClient(url: string, timeoutMs: number): RedisClientType {
   return createClient({
     url,
     disableOfflineQueue: true,
-    // What could not even be written when its caller gives up is not written any more.
-    commandOptions: { timeout: timeoutMs },
     pingInterval: PING_MS,
     socket: {
       connectTimeout: 5_000,

@@ -51,7 +51,7 @@ class UpstashConnection implements Connection {
   }
 
   run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    return this.#within((inTime) => runScript(this.#send, script, [keys, args], inTime));
+    return this.#within((signal) => runScript(this.#send, script, [keys, args], signal));
   }
 
   get(key: string): Promise<string | null> {
@@ -71,12 +71,12 @@ class UpstashConnection implements Connection {
   /** There is nothing to close: requests under way end within their limit, and idle connections hold no process. */
   async close(): Promise<void> {}
 
-  async #within<Result>(work: (inTime: () => boolean) => Promise<Result>): Promise<Result> {
+  async #within<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     try {
-      return await withDeadline(this.#options.timeoutMs, async (inTime) => {
+      return await withDeadline(this.#options.timeoutMs, async (signal) => {
         await (this.#checked ?? this.#check(this.#send));
-        if (!inTime()) throw new Error('too late to be asked');
-        return work(inTime);
+        if (signal.aborted) throw new Error('too late to be asked');
+        return work(signal);
       });
     } catch (error) {
       throw new CountersUnavailable(`Upstash: ${(error as Error).message}`, { cause: error });
