@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'undefined_document'
   | 'resource_not_found'
   | 'resource_conflict'
+  | 'resource_gone'
   | 'invalid_operation'
   | 'evaluation_error'
   | 'internal_error';

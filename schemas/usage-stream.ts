@@ -30,7 +30,7 @@ export interface StreamLag {
  * The usage stream as its one reading group, the ledger, sees it. Promises, the same on every store:
  * - an entry is delivered to one reader at a time, in order, and again until it is acknowledged;
  * - what a reader took and never acknowledged is found by `reclaim`, by the same reader at its next start at once,
- *   by any other after `idleMs`;
+ *   by any other after `idleMs`; what no reader holds any more, by any;
  * - an entry is deleted only once it is acknowledged;
  * - of several partitions, the ones that are there are not held up by the ones that are away: each call does what it
  *   can, and throws only if it can do nothing. What was left undone is made up for when the partition is back.
@@ -40,7 +40,7 @@ export interface UsageStream {
   read(count: number, waitMs: number): Promise<StreamEntry[]>;
   /** Up to `count` entries that this reader took before a restart, or that another reader left for `idleMs`. */
   reclaim(count: number, idleMs: number): Promise<StreamEntry[]>;
-  /** Only after COMMIT. Deletes what every reader is done with. */
+  /** Only after COMMIT. Deletes these, and nothing else. */
   acknowledge(ids: string[]): Promise<void>;
   /** Of all partitions: throws if one is away, because the rest would look like all there is. */
   lag(): Promise<StreamLag>;

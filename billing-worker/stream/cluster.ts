@@ -1,4 +1,3 @@
-import { ErrorReply, MultiErrorReply } from 'redis';
 import type { Clock } from '../../runtime/clock.ts';
 import { CLUSTER_PARTITIONS, type UsageStream, usageStreamKey } from '../../schemas/usage-stream.ts';
 import { type Cluster, ClusterClient } from './cluster-client.ts';
@@ -8,9 +7,9 @@ import { PartitionedStream } from './partitioned-stream.ts';
 import {
   type Backlog,
   type Claimed,
+  CREATE_GROUP,
   type Delivery,
   GROUP,
-  type GroupState,
   type ReaderOptions,
   type StreamCommands,
 } from './stream-commands.ts';
@@ -65,40 +64,44 @@ class ClusterStreamCommands implements StreamCommands {
     return { next, entries, deleted };
   }
 
+  async claimForgotten(ids: string[], idleMs: number): Promise<Delivery[]> {
+    const command = ['XCLAIM', this.#key, GROUP, this.#consumer, String(idleMs), ...ids, 'FORCE'];
+    return (await this.#send(command)) as Delivery[];
+  }
+
   async timesDelivered(first: string, last: string, count: number): Promise<Map<string, number>> {
     const own = { consumer: this.#consumer };
     const pending = await this.#ask((cluster) => cluster.xPendingRange(this.#key, GROUP, first, last, count, own));
     return new Map(pending.map(({ deliveriesCounter, id }) => [id, deliveriesCounter]));
   }
 
-  /** In one transaction: while a slot moves, commands one by one may be answered in another order. */
-  async acknowledge(ids: string[]): Promise<GroupState | undefined> {
-    const key = this.#key;
-    const [, groups, pending] = await this.#ask((cluster) =>
-      replies(cluster.multi(key).xAck(key, GROUP, ids).xInfoGroups(key).xPending(key, GROUP).execTyped()),
-    );
-    return groupState(groups, pending);
+  /** One after the other: sent together while a slot moves, they may be carried out in another order. */
+  async acknowledge(ids: string[]): Promise<unknown> {
+    await this.#ask((cluster) => cluster.xAck(this.#key, GROUP, ids));
+    return this.#ask((cluster) => cluster.xDel(this.#key, ids));
   }
 
-  trim(minId: string): Promise<number> {
-    return this.#ask((cluster) => cluster.xTrim(this.#key, 'MINID', minId));
-  }
-
-  /** In one transaction, so that the time is that of the same node. */
+  /**
+   * Not in a transaction, which a server without memory refuses. The time is asked of the key's node: as a command of the cluster
+   * it goes to any, also to one that is away.
+   */
   async backlog(): Promise<Backlog> {
     const key = this.#key;
-    const [length, [seconds], groups, pending] = await this.#ask((cluster) =>
-      replies(cluster.multi(key).xLen(key).time().xInfoGroups(key).xPending(key, GROUP).execTyped()),
-    );
+    const [length, [seconds], groups, pending] = await Promise.all([
+      this.#ask((cluster) => cluster.xLen(key)),
+      this.#ask(async (cluster) => (await cluster.getNodeClientForKey(key, false)).time()),
+      this.#ask((cluster) => cluster.xInfoGroups(key)),
+      this.#ask((cluster) => cluster.xPending(key, GROUP)),
+    ]);
     return { group: groupState(groups, pending), length, now: Number(seconds) * 1000 };
   }
 
-  async range(start: string, count: number): Promise<Delivery[]> {
-    return (await this.#send(['XRANGE', this.#key, start, '+', 'COUNT', String(count)])) as Delivery[];
+  async oldest(end: string, count: number): Promise<Delivery[]> {
+    return (await this.#send(['XRANGE', this.#key, '-', end, 'COUNT', String(count)])) as Delivery[];
   }
 
-  createGroup(): Promise<string> {
-    return this.#ask((cluster) => cluster.xGroupCreate(this.#key, GROUP, '0', { MKSTREAM: true }));
+  createGroup(): Promise<unknown> {
+    return this.#send(['EVAL', CREATE_GROUP, '1', this.#key, GROUP]);
   }
 
   /** Of all partitions at once: they share the connections. */
@@ -112,15 +115,5 @@ class ClusterStreamCommands implements StreamCommands {
 
   #ask<Answer>(question: (cluster: Cluster) => Promise<Answer>): Promise<Answer> {
     return this.#client.ask(this.#key, question);
-  }
-}
-
-/** Throws the first error of a transaction's replies. */
-async function replies<Replies>(transaction: Promise<Replies>): Promise<Replies> {
-  try {
-    return await transaction;
-  } catch (error) {
-    const [first] = error instanceof MultiErrorReply ? error.errors() : [];
-    throw first instanceof ErrorReply ? first : error;
   }
 }

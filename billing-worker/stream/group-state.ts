@@ -4,7 +4,6 @@ import { GROUP, type GroupState } from './stream-commands.ts';
 interface GroupInfo {
   name: string;
   'last-delivered-id': string;
-  lag?: number | null;
 }
 
 /** Of what `XPENDING` sums up. */
@@ -21,6 +20,5 @@ export function groupState(groups: GroupInfo[], { firstId, pending }: PendingSum
     lastDelivered: group['last-delivered-id'],
     pending,
     firstPending: firstId ?? undefined,
-    undelivered: group.lag ?? null,
   };
 }

@@ -2,7 +2,7 @@ import { Counter, type Registry } from 'prom-client';
 import { ErrorReply } from 'redis';
 import type { Log } from '../../runtime/log.ts';
 import type { StreamEntry, StreamLag, UsageStream } from '../../schemas/usage-stream.ts';
-import { type Delivery, GROUP, type GroupState, type StreamCommands } from './stream-commands.ts';
+import { type Backlog, type Delivery, GROUP, type GroupState, type StreamCommands } from './stream-commands.ts';
 import { lowerId, nextId } from './stream-id.ts';
 
 /** Of how many entries the first one with a readable time tells the age of the oldest. */
@@ -48,7 +48,7 @@ export class LedgerStream implements UsageStream {
   }
 
   async #reclaim(count: number, idleMs: number): Promise<StreamEntry[]> {
-    const entries = (await this.#reclaimOwn(count)) ?? (await this.#claimIdle(count, idleMs));
+    const entries = (await this.#reclaimOwn(count)) ?? (await this.#claimLeft(count, idleMs));
     const [first, last] = [entries.at(0), entries.at(-1)];
     if (!first || !last) return [];
     const times = await this.#commands.timesDelivered(first.id, last.id, entries.length);
@@ -72,6 +72,11 @@ export class LedgerStream implements UsageStream {
     return undefined;
   }
 
+  async #claimLeft(count: number, idleMs: number): Promise<StreamEntry[]> {
+    const idle = await this.#claimIdle(count, idleMs);
+    return idle.length ? idle : this.#claimForgotten(count, idleMs);
+  }
+
   async #claimIdle(count: number, idleMs: number): Promise<StreamEntry[]> {
     do {
       const claimed = await this.#withGroup(() => this.#commands.claim(this.#claimFrom, count, idleMs));
@@ -83,21 +88,33 @@ export class LedgerStream implements UsageStream {
     return [];
   }
 
-  async acknowledge(ids: string[]): Promise<void> {
-    if (ids.length === 0) return;
-    const group = await this.#withGroup(() => this.#commands.acknowledge(ids));
-    if (group) await this.#commands.trim(undone(group));
+  /**
+   * What was delivered and is held by nobody, because its reader was deleted, or the group was set beyond it by hand. As what is
+   * done is deleted, it becomes the oldest that there is, older than all that is held.
+   */
+  async #claimForgotten(count: number, idleMs: number): Promise<StreamEntry[]> {
+    const [any] = await this.#commands.oldest('+', 1);
+    if (!any) return [];
+    const { group } = await this.#backlog();
+    const forgotten = group ? await this.#commands.oldest(`(${undone(group)}`, count) : [];
+    if (!forgotten.length) return [];
+    const ids = forgotten.map(([id]) => id);
+    const entries = this.#kept(await this.#commands.claimForgotten(ids, idleMs));
+    const { key, log } = this.#options;
+    if (entries.length) log.warn({ key, count: entries.length }, 'usage events that no reader held are taken again');
+    return entries;
   }
 
+  async acknowledge(ids: string[]): Promise<void> {
+    if (ids.length > 0) await this.#commands.acknowledge(ids);
+  }
+
+  /** What is done is deleted, so all that is there waits; what was deleted by others while it was held, does too. */
   async lag(): Promise<StreamLag> {
-    const { group, length, now } = await this.#withGroup(() => this.#commands.backlog());
-    const pending = group?.pending ?? 0;
-    const undelivered = group?.undelivered ?? null;
-    // At most all there are, where the server has lost count.
-    const entries = undelivered === null ? Math.max(length, pending) : undelivered + pending;
+    const { group, length, now } = await this.#backlog();
+    const entries = Math.max(length, group?.pending ?? 0);
     if (entries === 0) return { entries, oldestMs: 0 };
-    const first = group?.firstPending ?? `(${group?.lastDelivered ?? '0-0'}`;
-    const sample = await this.#commands.range(first, AGE_SAMPLE);
+    const sample = await this.#commands.oldest('+', AGE_SAMPLE);
     const at = this.#kept(sample)
       .map(({ event }) => timeOf(event))
       .find((time) => time !== undefined);
@@ -106,6 +123,14 @@ export class LedgerStream implements UsageStream {
 
   close(): Promise<void> {
     return this.#commands.close();
+  }
+
+  /** Without a group nobody can read, so it is made here too: a server that refuses it is not answered for. */
+  async #backlog(): Promise<Backlog> {
+    const backlog = await this.#withGroup(() => this.#commands.backlog());
+    if (backlog.group) return backlog;
+    await this.#createGroup();
+    return this.#commands.backlog();
   }
 
   /** A group that is gone, with its stream or alone, begins anew at the start; the ledger knows what it has. */
@@ -151,7 +176,7 @@ function lostEntries(registry: Registry): Counter {
   return (registry.getSingleMetric(name) as Counter | undefined) ?? new Counter({ name, help, registers: [registry] });
 }
 
-/** The lowest id that a reader may still need. */
+/** The lowest id that a reader holds or has yet to be given: what is older and still there is held by nobody. */
 function undone({ firstPending, lastDelivered }: GroupState): string {
   const undelivered = nextId(lastDelivered);
   return firstPending === undefined ? undelivered : lowerId(firstPending, undelivered);

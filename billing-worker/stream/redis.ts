@@ -5,6 +5,7 @@ import { connectClients, type RedisClients } from './redis-clients.ts';
 import {
   type Backlog,
   type Claimed,
+  CREATE_GROUP,
   type Delivery,
   GROUP,
   type GroupState,
@@ -56,20 +57,21 @@ class RedisStreamCommands implements StreamCommands {
     return { next, entries, deleted };
   }
 
+  async claimForgotten(ids: string[], idleMs: number): Promise<Delivery[]> {
+    const command = ['XCLAIM', this.#key, GROUP, this.#consumer, String(idleMs), ...ids, 'FORCE'];
+    return (await this.#clients.client.sendCommand(command)) as unknown as Delivery[];
+  }
+
   async timesDelivered(first: string, last: string, count: number): Promise<Map<string, number>> {
     const own = { consumer: this.#consumer };
     const pending = await this.#clients.client.xPendingRange(this.#key, GROUP, first, last, count, own);
     return new Map(pending.map(({ deliveriesCounter, id }) => [id, deliveriesCounter]));
   }
 
-  /** Sent together and answered in order, so the last delivered entry is told before the pending ones. */
-  async acknowledge(ids: string[]): Promise<GroupState | undefined> {
-    const [, group] = await Promise.all([this.#clients.client.xAck(this.#key, GROUP, ids), this.#group()]);
-    return group;
-  }
-
-  trim(minId: string): Promise<number> {
-    return this.#clients.client.xTrim(this.#key, 'MINID', minId);
+  /** Sent together and carried out in order. Not in a transaction, which a server without memory refuses. */
+  acknowledge(ids: string[]): Promise<unknown> {
+    const { client } = this.#clients;
+    return Promise.all([client.xAck(this.#key, GROUP, ids), client.xDel(this.#key, ids)]);
   }
 
   async backlog(): Promise<Backlog> {
@@ -83,13 +85,13 @@ class RedisStreamCommands implements StreamCommands {
     return groupState(...(await Promise.all([client.xInfoGroups(this.#key), client.xPending(this.#key, GROUP)])));
   }
 
-  async range(start: string, count: number): Promise<Delivery[]> {
-    const command = ['XRANGE', this.#key, start, '+', 'COUNT', String(count)];
+  async oldest(end: string, count: number): Promise<Delivery[]> {
+    const command = ['XRANGE', this.#key, '-', end, 'COUNT', String(count)];
     return (await this.#clients.client.sendCommand(command)) as unknown as Delivery[];
   }
 
-  createGroup(): Promise<string> {
-    return this.#clients.client.xGroupCreate(this.#key, GROUP, '0', { MKSTREAM: true });
+  createGroup(): Promise<unknown> {
+    return this.#clients.client.sendCommand(['EVAL', CREATE_GROUP, '1', this.#key, GROUP]);
   }
 
   close(): Promise<void> {

@@ -1,4 +1,4 @@
-/** The one group of readers that decides what may be deleted. */
+/** The one group of readers that decides what may be deleted: what it has acknowledged, and nothing else. */
 export const GROUP = 'ledger';
 
 /** An entry as it is delivered: its fields and values take turns; null where it was deleted meanwhile. */
@@ -10,8 +10,6 @@ export interface GroupState {
   /** Entries that were delivered and not acknowledged, and the lowest of their ids. */
   pending: number;
   firstPending: string | undefined;
-  /** Entries not delivered yet; null where the server has lost count, because entries were deleted by hand. */
-  undelivered: number | null;
 }
 
 export interface Backlog {
@@ -39,6 +37,12 @@ export interface ReaderOptions {
   consumer: string;
 }
 
+/** Flagged, it is carried out where memory is full: only what the group then reads and deletes makes room again. */
+export const CREATE_GROUP = [
+  '#!lua flags=allow-oom',
+  `return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')`,
+].join('\n');
+
 /**
  * What a reader of the group asks of the server. What the server answers with an error is thrown as an `ErrorReply`;
  * any other error leaves open whether the command was carried out.
@@ -50,18 +54,16 @@ export interface StreamCommands {
   readOwn(after: string, count: number): Promise<Delivery[]>;
   /** Makes this reader's what any reader has held for `idleMs`. */
   claim(from: string, count: number, idleMs: number): Promise<Claimed>;
+  /** Makes these this reader's: those that nobody holds, and those held for `idleMs`. What was deleted is left out. */
+  claimForgotten(ids: string[], idleMs: number): Promise<Delivery[]>;
   /** How often each of this reader's entries was delivered. */
   timesDelivered(first: string, last: string, count: number): Promise<Map<string, number>>;
-  /**
-   * Gives the group's state after it. Of what other readers take meanwhile, `firstPending` never knows less than
-   * `lastDelivered`.
-   */
-  acknowledge(ids: string[]): Promise<GroupState | undefined>;
-  /** Deletes what is below an id. */
-  trim(minId: string): Promise<unknown>;
+  /** Acknowledges and then deletes these, and no others; what was only acknowledged is found again as held by nobody. */
+  acknowledge(ids: string[]): Promise<unknown>;
   backlog(): Promise<Backlog>;
-  range(start: string, count: number): Promise<Delivery[]>;
-  /** Creates the group, before the first entry, and the stream if need be. */
+  /** The oldest entries, up to an id; `(` before it leaves that one out, `+` is the newest. */
+  oldest(end: string, count: number): Promise<Delivery[]>;
+  /** Creates the group, before the first entry, and the stream if need be; also on a server whose memory is full. */
   createGroup(): Promise<unknown>;
   close(): Promise<void>;
 }

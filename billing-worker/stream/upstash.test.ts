@@ -182,13 +182,14 @@ describe('what was taken and not acknowledged', () => {
 });
 
 describe('acknowledging', () => {
-  test('deletes from the stream only what every reader is done with', async () => {
+  test('deletes from the stream what is acknowledged, and nothing else', async () => {
     const [a, b] = [reader('a'), reader('b')];
     for (let i = 1; i <= 6; i++) await add(String(i));
     const first = await a.read(2, 1);
     const second = await b.read(2, 1);
     await b.acknowledge(ids(second));
-    expect(await redis.xLen(KEY)).toBe(6);
+    expect(texts(await a.reclaim(9, 60_000))).toEqual(['1', '2']);
+    expect(await redis.xLen(KEY)).toBe(4);
     await a.acknowledge(ids(first));
     expect(await redis.xLen(KEY)).toBe(2);
     expect(texts(await a.read(9, 1))).toEqual(['5', '6']);
@@ -213,7 +214,7 @@ describe('acknowledging', () => {
     expect(await redis.xLen(KEY)).toBe(0);
   });
 
-  test('is two requests, and so is asking for the lag', async () => {
+  test('is one request, and asking for the lag is two', async () => {
     await addMany(10);
     const stream = reader();
     const taken = await stream.read(5, 1);
@@ -222,8 +223,28 @@ describe('acknowledging', () => {
       await step();
       return upstash.requests - before;
     };
-    expect(await cost(() => stream.acknowledge(ids(taken)))).toBe(2);
+    expect(await cost(() => stream.acknowledge(ids(taken)))).toBe(1);
     expect(await cost(() => stream.lag())).toBe(2);
+  });
+});
+
+describe('what was delivered and is held by nobody', () => {
+  test('because its reader was deleted is kept, counted in the lag, and taken again at once', async () => {
+    for (const text of ['1', '2', '3', '4', '5']) await add(text);
+    await reader('dead').read(2, 1);
+    const stream = reader('a');
+    const own = await stream.read(2, 1);
+    expect(await redis.xGroupDelConsumer(KEY, 'ledger', 'dead')).toBe(2);
+    await stream.acknowledge(ids(own));
+    expect(await redis.xLen(KEY)).toBe(3);
+    expect((await stream.lag()).entries).toBe(3);
+    const again = await stream.reclaim(10, 60_000);
+    expect(texts(again)).toEqual(['1', '2']);
+    expect(again.every(({ redelivered }) => redelivered > 0)).toBe(true);
+    expect(texts(await reader('b').reclaim(10, 60_000))).toEqual([]);
+    await stream.acknowledge(ids(again));
+    expect(texts(await stream.read(10, 1))).toEqual(['5']);
+    expect(await lost(stream)).toBe(0);
   });
 });
 

@@ -80,35 +80,32 @@ class UpstashStreamCommands implements StreamCommands {
     return { next, entries, deleted };
   }
 
+  async claimForgotten(ids: string[], idleMs: number): Promise<Delivery[]> {
+    const options = [String(idleMs), ...ids.slice(0, MAX_COUNT), 'FORCE'];
+    return (await this.#send(['XCLAIM', this.#key, GROUP, this.#consumer, ...options])) as Delivery[];
+  }
+
   async timesDelivered(first: string, last: string, count: number): Promise<Map<string, number>> {
     const reply = await this.#send(['XPENDING', this.#key, GROUP, first, last, String(count), this.#consumer]);
     return new Map((reply as Pending[]).map(([id, , , times]) => [id, times]));
   }
 
-  /** In one transaction: one alone may be answered by a replica that knows less than the one before. */
-  async acknowledge(ids: string[]): Promise<GroupState | undefined> {
-    const asked = this.#redis.multi().xack(this.#key, GROUP, ids);
-    const [, groups, pending] = await replies(this.#askGroup(asked).exec({ keepErrors: true }));
-    return groupState(groups, pending);
+  /** In one request, carried out in order. */
+  acknowledge(ids: string[]): Promise<unknown> {
+    return replies(this.#redis.pipeline().xack(this.#key, GROUP, ids).xdel(this.#key, ids).exec({ keepErrors: true }));
   }
 
-  trim(minId: string): Promise<unknown> {
-    return this.#send(['XTRIM', this.#key, 'MINID', minId]);
-  }
-
+  /** In one transaction: one alone may be answered by a replica that knows less. */
   async backlog(): Promise<Backlog> {
-    const asked = this.#redis.multi().xlen(this.#key).time();
-    const [length, time, groups, pending] = await replies(this.#askGroup(asked).exec({ keepErrors: true }));
+    const asked = this.#redis.multi().xlen(this.#key).time().xinfo(this.#key, { type: 'GROUPS' });
+    const answers = asked.xpending(this.#key, GROUP, '-', '+', 1).exec({ keepErrors: true });
+    const [length, time, groups, pending] = await replies(answers);
     const [seconds] = time as [string];
     return { group: groupState(groups, pending), length: length as number, now: Number(seconds) * 1000 };
   }
 
-  #askGroup(transaction: Transaction): Transaction {
-    return transaction.xinfo(this.#key, { type: 'GROUPS' }).xpending(this.#key, GROUP, '-', '+', 1);
-  }
-
-  async range(start: string, count: number): Promise<Delivery[]> {
-    return (await this.#send(['XRANGE', this.#key, start, '+', 'COUNT', String(count)])) as Delivery[];
+  async oldest(end: string, count: number): Promise<Delivery[]> {
+    return (await this.#send(['XRANGE', this.#key, '-', end, 'COUNT', String(count)])) as Delivery[];
   }
 
   createGroup(): Promise<unknown> {
@@ -124,8 +121,6 @@ class UpstashStreamCommands implements StreamCommands {
     return answered(this.#redis.exec(command));
   }
 }
-
-type Transaction = ReturnType<Redis['multi']>;
 
 type Pending = [id: string, consumer: string, idleMs: number, times: number];
 
@@ -145,7 +140,6 @@ function groupState(groups: unknown, pending: unknown): GroupState | undefined {
     lastDelivered: String(fields.get('last-delivered-id')),
     pending: Number(fields.get('pending')),
     firstPending: (pending as Pending[])[0]?.[0],
-    undelivered: (fields.get('lag') as number | null | undefined) ?? null,
   };
 }
 

@@ -20,7 +20,7 @@ export async function unknownDecision(decisionId: string, { clock, store }: Unkn
     return new Refusal(
       410,
       'resource_gone',
-      `decision ${name} is older than 24 hours and is no longer corrected by a report: a correction goes through the billing worker, as an adjustment (POST /v1/invoices/{id}/credit-notes, or a price and POST /v1/reprice)`,
+      `decision ${name} is older than 24 hours, and reports no longer change it; a correction goes through the billing worker, as an adjustment: POST /v1/invoices/{id}/credit_notes`,
     );
   }
   return new Refusal(

@@ -158,13 +158,14 @@ describe('what was taken and not acknowledged', () => {
 });
 
 describe('acknowledging', () => {
-  test('deletes from the stream only what every reader is done with', async () => {
+  test('deletes from the stream what is acknowledged, and nothing else', async () => {
     const [a, b] = [await reader('a'), await reader('b')];
     for (let i = 1; i <= 6; i++) await add(String(i));
     const first = await a.read(2, 1);
     const second = await b.read(2, 1);
     await b.acknowledge(ids(second));
-    expect(await redis.xLen(KEY)).toBe(6);
+    expect(texts(await a.reclaim(9, 60_000))).toEqual(['1', '2']);
+    expect(await redis.xLen(KEY)).toBe(4);
     await a.acknowledge(ids(first));
     expect(await redis.xLen(KEY)).toBe(2);
     expect(texts(await a.read(9, 1))).toEqual(['5', '6']);
@@ -187,6 +188,54 @@ describe('acknowledging', () => {
     await Promise.all([writing, ...readers.map(carry)]);
     expect(new Set(seen).size).toBe(total);
     expect(await redis.xLen(KEY)).toBe(0);
+  });
+});
+
+describe('what was delivered and is held by nobody', () => {
+  test('because its reader was deleted is kept, counted in the lag, and taken again at once', async () => {
+    for (const text of ['1', '2', '3', '4', '5']) await add(text);
+    await (await reader('dead')).read(2, 1);
+    const stream = await reader('a');
+    const own = await stream.read(2, 1);
+    expect(await redis.xGroupDelConsumer(KEY, 'ledger', 'dead')).toBe(2);
+    await stream.acknowledge(ids(own));
+    expect(await redis.xLen(KEY)).toBe(3);
+    expect((await stream.lag()).entries).toBe(3);
+    const again = await stream.reclaim(10, 60_000);
+    expect(texts(again)).toEqual(['1', '2']);
+    expect(again.every(({ redelivered }) => redelivered > 0)).toBe(true);
+    expect(texts(await (await reader('b')).reclaim(10, 60_000))).toEqual([]);
+    await stream.acknowledge(ids(again));
+    expect(texts(await stream.read(10, 1))).toEqual(['5']);
+    expect(await lost(stream)).toBe(0);
+  });
+
+  test('is taken once what is older is done, and never what another reader holds', async () => {
+    for (const text of ['1', '2', '3']) await add(text);
+    const older = await (await reader('older')).read(1, 1);
+    await (await reader('dead')).read(1, 1);
+    await (await reader('younger')).read(1, 1);
+    await redis.xGroupDelConsumer(KEY, 'ledger', 'dead');
+    const stream = await reader('a');
+    expect(await stream.reclaim(10, 60_000)).toEqual([]);
+    await stream.acknowledge(ids(older));
+    expect(texts(await stream.reclaim(10, 60_000))).toEqual(['2']);
+    expect(await stream.reclaim(10, 60_000)).toEqual([]);
+  });
+
+  test('because the group was set beyond it is taken, batch by batch', async () => {
+    const stream = await reader();
+    expect(await stream.read(1, 1)).toEqual([]);
+    for (const text of ['1', '2', '3']) await add(text);
+    await redis.xGroupSetId(KEY, 'ledger', '$');
+    await add('4');
+    expect(texts(await stream.read(9, 1))).toEqual(['4']);
+    expect(texts(await stream.reclaim(2, 60_000))).toEqual(['4']);
+    const again = await stream.reclaim(2, 60_000);
+    expect(texts(again)).toEqual(['1', '2']);
+    expect(await stream.reclaim(2, 60_000)).toEqual([]);
+    await stream.acknowledge(ids(again));
+    expect(texts(await stream.reclaim(2, 60_000))).toEqual(['3']);
   });
 });
 
@@ -228,6 +277,35 @@ describe('faults', () => {
     await stream.read(2, 1);
     await redis.xGroupDestroy(KEY, 'ledger');
     expect(texts(await stream.read(10, 1))).toEqual(['1', '2', '3']);
+  });
+
+  test('a server without memory gets its group all the same, and what is read makes room', async () => {
+    for (const text of ['1', '2']) await add(text);
+    await redis.configSet('maxmemory', '1');
+    try {
+      await expect(add('3')).rejects.toThrow('OOM');
+      const stream = await reader();
+      const taken = await stream.read(10, 1);
+      expect(texts(taken)).toEqual(['1', '2']);
+      await stream.acknowledge(ids(taken));
+      expect(await redis.xLen(KEY)).toBe(0);
+    } finally {
+      await redis.configSet('maxmemory', '0');
+    }
+  });
+
+  test('a group that may not be made is an error of the lag too, until it may', async () => {
+    await add('1');
+    const stream = await reader();
+    await redis.aclSetUser('default', '-eval');
+    try {
+      await expect(stream.read(1, 1)).rejects.toThrow('NOPERM');
+      await expect(stream.lag()).rejects.toThrow('NOPERM');
+    } finally {
+      await redis.aclSetUser('default', '+eval');
+    }
+    expect((await stream.lag()).entries).toBe(1);
+    expect(texts(await stream.read(1, 1))).toEqual(['1']);
   });
 
   test('a stream that is gone is made anew, and acknowledging what was in it is no error', async () => {

@@ -142,6 +142,7 @@ test('is for the admin, and what is wrong is said', async () => {
     [{ ...grant, tokens: 1.5 }, 'tokens: must be a whole number'],
     [{ ...grant, expires_at: 'tomorrow' }, 'expires_at: must be a time'],
     [{ ...grant, expires_at: inHours(-1) }, 'expires_at: '],
+    [{ ...grant, expires_at: '0000-01-01T00:00:00Z' }, 'expires_at: that is over'],
     [{ ...grant, reason: '' }, 'reason: must say why'],
     [{ ...grant, reason: 'a\u0000b' }, 'reason: must be valid Unicode'],
     [{ ...grant, toknes: 5 }, 'toknes'],

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newDecisionId } from '../../sidecar/decision/decision-id.ts';
 import { type AllInOne, startAllInOne } from '../helpers/all-in-one.ts';
 import { ask, get, post } from '../helpers/sidecar-client.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -125,6 +126,25 @@ test('a usage report that is wrong says what is wrong, and an unknown decision i
   const unknown = await report({ usage: { input: 1 } });
   expect(unknown.status).toBe(404);
   expect(unknown.body.code).toBe('resource_not_found');
+});
+
+test('a report of a decision older than 24 hours is 410 and says where a correction goes, of a younger one that nobody knows 404', async () => {
+  const report = (ageMs: number) =>
+    post(
+      `${running.sidecar}/v1/usage`,
+      { decision_id: newDecisionId(Date.now() - ageMs, 0), outcome: 'succeeded', usage: { input: 1 } },
+      TOKEN,
+    );
+  const day = 24 * 60 * 60 * 1_000;
+  const gone = await report(day + 60_000);
+  expect(gone.status).toBe(410);
+  expect(gone.body).toEqual({
+    code: 'resource_gone',
+    message: expect.stringMatching(/older than 24 hours.*adjustment/),
+  });
+  const young = await report(day - 60_000);
+  expect(young.status).toBe(404);
+  expect(young.body.code).toBe('resource_not_found');
 });
 
 test('the billing API wants the admin token, and says what is wrong with a question', async () => {
