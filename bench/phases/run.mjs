@@ -14,7 +14,9 @@ const YARDSTICK = 'yardstick';
 
 const options = new Command()
   .name('bench:check')
-  .description('how long each phase of a decision takes, as a multiple of reading and writing its body as JSON in the same run')
+  .description(
+    'how long each phase of a decision takes, as a multiple of reading and writing its body as JSON in the same run',
+  )
   .option('--record', 'keep what was measured, to compare with from now on')
   .option('--rounds <n>', 'the middle of so many runs counts', Number, 3)
   .option('--tolerance <factor>', 'a phase has changed when it takes this many times as long, or as short', Number, 1.5)
@@ -67,7 +69,9 @@ function compare(recorded) {
     table.push([name, before ?? '', now, verdict]);
   }
   console.log(table.toString());
-  console.log(changed ? `${changed} have changed; if that is meant: npm run bench:check -- --record` : 'nothing has changed');
+  console.log(
+    changed ? `${changed} have changed; if that is meant: npm run bench:check -- --record` : 'nothing has changed',
+  );
   process.exitCode = changed ? 1 : 0;
 }
 
