@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
 import { shippedBundle } from '../helpers/bundles.ts';
@@ -109,7 +110,7 @@ describe('without a policy', () => {
   });
 
   test('usage is settled and decisions are looked up all the same: that takes no policy', async () => {
-    const decision_id = '0192f0c1-4925-76dd-b0c9-b584f2ba6bdd.0';
+    const decision_id = `${uuidv7()}.0`;
     const report = await post(`${sidecar.url}/v1/usage`, { decision_id, outcome: 'succeeded', usage: { input: 1 } });
     expect([report.status, report.body.code]).toEqual([404, 'resource_not_found']);
     expect((await get(`${sidecar.url}/v1/decisions/${decision_id}`)).status).toBe(404);
