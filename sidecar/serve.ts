@@ -4,8 +4,8 @@ import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import { listenerLimits } from '../runtime/listener-limits.ts';
 import type { Process } from '../runtime/main.ts';
+import { Rarely } from '../runtime/rarely.ts';
 import type { CounterStore } from './counters/contract.ts';
-import { Rarely } from './decision/rarely.ts';
 import { createSidecar } from './sidecar.ts';
 import type { SharingWorker } from './workers/worker.ts';
 

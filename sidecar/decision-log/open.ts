@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Environment } from '../../runtime/config/environment.ts';
 import type { Log } from '../../runtime/log.ts';
-import { Rarely } from '../decision/rarely.ts';
+import { Rarely } from '../../runtime/rarely.ts';
 import { ConsoleSink } from './console-sink.ts';
 import { DecisionLogCounts } from './counts.ts';
 import { DecisionLog } from './decision-log.ts';

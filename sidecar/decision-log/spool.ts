@@ -2,10 +2,10 @@ import { rm } from 'node:fs/promises';
 import type { Clock } from '../../runtime/clock.ts';
 import { ConfigError } from '../../runtime/config/config-error.ts';
 import type { Log } from '../../runtime/log.ts';
+import { Rarely } from '../../runtime/rarely.ts';
 import { recordLine } from '../counters/embedded/record-line.ts';
 import type { AppendFile } from '../decision/owed/append-file.ts';
 import { Home } from '../decision/owed/home.ts';
-import { Rarely } from '../decision/rarely.ts';
 import type { DecisionLogCounts } from './counts.ts';
 import { ENDING, newSegment, readEvents, type Segment, seal } from './spool-segment.ts';
 

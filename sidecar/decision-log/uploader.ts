@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
-import { Rarely } from '../decision/rarely.ts';
+import { Rarely } from '../../runtime/rarely.ts';
 import { type Batch, batches } from './batches.ts';
 import type { DecisionLogCounts } from './counts.ts';
 import type { SinkStatus } from './sink.ts';

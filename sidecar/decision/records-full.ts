@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
-import { Rarely } from './rarely.ts';
+import { Rarely } from '../../runtime/rarely.ts';
 
 /** Counts what was denied because no more grants may be remembered, and says once a minute what helps. */
 export class RecordsFullAlarm {

@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import { LRUCache } from 'lru-cache';
 import type { Policy } from '../policy/policy.ts';
 import { rawPath } from './paths.ts';
 import { Refusal } from './refusal.ts';
@@ -12,19 +13,25 @@ export type Target =
   | { kind: 'above'; below: string[] }
   | { kind: 'undefined' };
 
-/** So many paths are remembered for a policy. Callers ask for one or two; who asks for more has them looked up. */
+/** So many paths are remembered for a policy. Callers ask for one or two. */
 const MAX_KNOWN = 1_000;
 
-const known = new WeakMap<Policy, Map<string, Target>>();
+const known = new WeakMap<Policy, LRUCache<string, Target>>();
 
 /** What a path leads to in this policy. */
 export function resolve(path: string[], policy: Policy): Target {
-  const targets = known.get(policy) ?? new Map<string, Target>();
-  if (targets.size === 0) known.set(policy, targets);
-  // An encoded slash is part of a name: two paths must not be one.
-  const key = path.some((segment) => segment.includes('/')) ? JSON.stringify(path) : path.join('/');
-  const target = targets.get(key) ?? find(path, policy);
-  if (targets.size < MAX_KNOWN) targets.set(key, target);
+  // An encoded slash is part of a name: joined, two paths would be one.
+  if (path.some((segment) => segment.includes('/'))) return find(path, policy);
+  let targets = known.get(policy);
+  if (!targets) {
+    targets = new LRUCache({ max: MAX_KNOWN });
+    known.set(policy, targets);
+  }
+  const key = path.join('/');
+  const before = targets.get(key);
+  if (before) return before;
+  const target = find(path, policy);
+  targets.set(key, target);
   return target;
 }
 

@@ -20,13 +20,15 @@ export async function superviseWorkers({ closers, environment, log }: Process): 
   const workers = new Map<number, Worker>();
   const aggregator = new AggregatorRegistry();
   let stopping = false;
+  /** Once the first is there: before, one that ends says that none can start. */
+  let replacing = false;
   const start = async (number: number, failures: number): Promise<void> => {
     const worker = fork(number, aggregator);
     workers.set(number, worker);
     const began = systemClock.monotonic();
     worker.once('exit', (code, signal) => {
       workers.delete(number);
-      if (stopping) return;
+      if (stopping || !replacing) return;
       const soon = systemClock.monotonic() - began < WELL_MS ? failures : 0;
       const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** soon);
       log.error({ worker: number, code, signal, pause_ms: pauseMs }, 'a worker has ended, and is started again');
@@ -41,9 +43,8 @@ export async function superviseWorkers({ closers, environment, log }: Process): 
     stopping = true;
     return stopAll([...workers.values()]);
   });
-  stopping = true;
   await start(1, 0);
-  stopping = false;
+  replacing = true;
   await Promise.all(Array.from({ length: environment.WORKERS - 1 }, (_, index) => start(index + 2, 0)));
   log.info({ workers: environment.WORKERS }, 'all workers are there');
 }
