@@ -3,6 +3,7 @@ import { createClient, ErrorReply } from 'redis';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../runtime/config/config-error.ts';
 import { BRING_TIMEOUT_MS } from '../../../test/helpers/bring.ts';
+import { eventually } from '../../../test/helpers/eventually.ts';
 import { startRedis } from '../../../test/helpers/redis-server.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { ServerCheck } from './server-check.ts';
@@ -173,6 +174,24 @@ describe('a real redis-server', () => {
       appendOnly: true,
       cluster: false,
     });
+  });
+
+  test('is not judged while it reads its files, when it says that it keeps none', { timeout: 60_000 }, async () => {
+    // 50 keys of a kilobyte, 20 ms for each.
+    const slow = await startRedis({
+      args: ['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024'],
+    });
+    const client = await createClient({ url: slow.url }).connect();
+    for (let index = 0; index < 50; index++) await client.set(`key ${index}`, 'x'.repeat(1024));
+    await client.sendCommand(['BGREWRITEAOF']);
+    await eventually(async () => expect(await client.info('persistence')).not.toContain('aof_base_size:0'));
+    await eventually(async () => expect(await client.info('persistence')).toContain('aof_rewrite_in_progress:0'));
+    client.on('error', () => {});
+    const restarted = slow.restart();
+    await eventually(() => expect(readSettings((command) => client.sendCommand(command))).rejects.toThrow('LOADING'));
+    await restarted;
+    expect(await readSettings((command) => client.sendCommand(command))).toMatchObject({ appendOnly: true });
+    client.destroy();
   });
 
   test('tells that it is a node of a cluster, which is refused unless it is to be one', async () => {

@@ -32,9 +32,13 @@ export const WANTED: Record<'version' | 'eviction' | 'appendOnly', string> = {
   appendOnly: 'its appendonly must be yes',
 };
 
-/** Reads the settings from `INFO`, and what that leaves open from `CONFIG GET`. */
+/**
+ * Reads the settings from `INFO`, and what that leaves open from `CONFIG GET`. Throws `ErrorReply` while the server reads
+ * its files: until it has, it says `aof_enabled:0` of a server that keeps an append-only file (measured on 7.0.15).
+ */
 export async function readSettings(ask: Ask): Promise<ServerSettings> {
   const info = infoFields(await unlessRefused(ask(['INFO'])));
+  if (info.get('loading') === '1') throw new ErrorReply('LOADING it reads its files, and cannot be looked at yet');
   const config = async (name: string) => configValue(await unlessRefused(ask(['CONFIG', 'GET', name])));
   const eviction = info.get('maxmemory_policy') ?? (await config('maxmemory-policy'));
   const appendOnly = info.get('aof_enabled') ?? (await config('appendonly'));
