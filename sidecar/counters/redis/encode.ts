@@ -36,7 +36,12 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
     named.set(key, at);
     return at;
   };
-  const encode = (limit: Limit) => encodeLimit(limit, place(keys.subject(tenantId, limit)), now);
+  const fields: string[][] = [];
+  const encode = (limit: Limit) => {
+    const key = place(keys.subject(tenantId, limit));
+    fields[key - 1] = [...new Set([...(fields[key - 1] ?? []), counterField(limit)])];
+    return encodeLimit(limit, key, now);
+  };
   const text = JSON.stringify({
     limits: plan.limits.map(encode),
     candidates: plan.candidates.map((candidate) => ({
@@ -50,6 +55,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
         why: whyOfGate(gate.name),
       })),
     })),
+    fields,
   });
   const encoded = { tenantId, text, keys: [...named.keys()], from, until };
   texts.set(plan, encoded);
@@ -64,7 +70,7 @@ function sameBounds(limits: Limit[], now: number): [from: number, until: number]
 
 /** As `lua/includes/limit.lua` reads it. */
 function encodeLimit(limit: Limit, key: number, now: number) {
-  const { capacity, cost, counts = '', id, thresholds, unit } = limit;
+  const { billed, capacity, cost, counts = '', id, kind, on_exceed, scope, settles, thresholds, unit } = limit;
   return [
     id,
     counterField(limit),
@@ -72,30 +78,20 @@ function encodeLimit(limit: Limit, key: number, now: number) {
     unit,
     capacity,
     cost,
-    flagsOf(limit),
+    on_exceed === 'deny',
+    settles,
+    scope !== 'tenant',
     thresholds,
     counts,
+    opened({ id, kind, unit, ...(billed && { billed }) }),
     ...ruleOf(limit, now),
   ];
-}
-
-function flagsOf(limit: Limit): string {
-  const flags = {
-    d: limit.on_exceed === 'deny',
-    s: limit.settles,
-    b: limit.billed,
-    h: limit.scope !== 'tenant',
-    i: limit.kind === 'token_bucket' && limit.refill.mode === 'interval',
-  };
-  return Object.entries(flags)
-    .flatMap(([flag, is]) => (is ? [flag] : []))
-    .join('');
 }
 
 function ruleOf(limit: Limit, now: number): unknown[] {
   switch (limit.kind) {
     case 'token_bucket':
-      return [limit.refill.amount, limit.refill.per_seconds * 1000];
+      return [limit.refill.amount, limit.refill.per_seconds * 1000, limit.refill.mode === 'interval'];
     case 'window': {
       const { period, rollover } = limit.window;
       return [boundsAt(limit.window, now), USUAL_MS[period], rollover?.max ?? 0];

@@ -48,7 +48,7 @@ local function expire(record_key)
   record.state = 'expired'
   if not record.hold then
     local event = event_json(
-      record.about, 'expired', '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
+      record.about, 'expired', '[' .. concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
       record.decided_at, text(now), record.candidate
     )
     append(event)

@@ -90,20 +90,20 @@ for _, limit in ipairs(record.limits) do
     local crossed = change > 0 and after ~= state and announce(after, limit.thresholds, whole(limit.capacity)) or {}
     if after.used ~= state.used or #crossed > 0 then writes[#writes + 1] = { limit = limit, state = after, forgotten = forgotten } end
     changes[#changes + 1] = '{"id":' .. cjson.encode(limit.id) .. ',"unit":"' .. limit.unit .. '","amount":' .. text(change)
-      .. (#crossed > 0 and ',"crossed":[' .. table.concat(crossed, ',') .. ']' or '') .. '}'
+      .. (#crossed > 0 and ',"crossed":[' .. concat(crossed, ',') .. ']' or '') .. '}'
     events[#events + 1] = limit.event .. ',"amount":' .. text(change) .. ',"before":' .. text(state.used)
       .. ',"after":' .. text(after.used) .. ',"period_start":' .. text(period_start(after)) .. '}'
   end
 end
 
 record.state, record.report, record.settled_at = done, fingerprint, text(now)
-record.changes = '[' .. table.concat(changes, ',') .. ']'
+record.changes = '[' .. concat(changes, ',') .. ']'
 if record.hold then
-  record.events = table.concat(events, ',')
+  record.events = concat(events, ',')
 else
   if ARGV[9] ~= '' then table.insert(events, 1, ARGV[9]) end
   local event = event_json(
-    record.about, done, '[' .. table.concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
+    record.about, done, '[' .. concat(events, ',') .. ']', '{"granted":true,"reason":"ok"}',
     record.decided_at, text(now), record.candidate, (ARGV[6] ~= '' and ARGV[6] or record.about.model) .. ARGV[7]
   )
   redis.call('XADD', KEYS[1], '*', 'e', event)

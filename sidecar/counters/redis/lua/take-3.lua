@@ -21,7 +21,7 @@
 -- ARGV[6]… three for each decision:
 --   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json, why}]}]}; a candidate may
 --          have `on`: for which reasons those before it may have been passed over, as an object
---          a limit is a list: see includes/limit.lua
+--          a limit is a list: see includes/limit.lua; `fields` has the fields that the plan names of each of its keys
 --   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
 --   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to
 --          say, JSON {keys, model, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
@@ -78,17 +78,17 @@ local function number(n)
 end
 
 local function reply(status, views, candidate, receipt, closed)
-  local out = { status, now, candidate, receipt, #closed > 0 and '[' .. table.concat(closed, ',') .. ']' or '' }
-  local n = #out
+  local out = { status, now, candidate, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '' }
+  local n = 5
   for _, view in ipairs(views) do
-    local state = view.state
+    local state, crossed = view.state, view.crossed
     out[n + 1] = view.granted and 1 or 0
     out[n + 2] = number(state.used)
     out[n + 3] = number(view.after.used)
     out[n + 4] = number(view.capacity)
-    out[n + 5] = number(view.reset)
-    out[n + 6] = number(view.retry)
-    out[n + 7] = #view.crossed > 0 and table.concat(view.crossed, ',') or ''
+    out[n + 5] = view.reset
+    out[n + 6] = view.retry
+    out[n + 7] = #crossed > 0 and concat(crossed, ',') or ''
     out[n + 8] = state.since or state.start or 0
     out[n + 9] = number(state.refilled or 0)
     n = n + 9
@@ -98,13 +98,15 @@ end
 
 local function event_limits(views, shared)
   local out = { shared and shared.limits or nil }
-  for _, view in ipairs(views) do
-    out[#out + 1] = view.limit.event .. string.format(
+  local n = #out
+  for i, view in ipairs(views) do
+    local limit, after = view.limit, view.after
+    out[n + i] = limit.event .. format(
       ',"amount":%.0f,"before":%.0f,"after":%.0f,"period_start":%.0f}',
-      view.limit.cost, view.state.used, view.after.used, period_start(view.after)
+      limit.cost, view.state.used, after.used, period_start(after)
     )
   end
-  return '[' .. table.concat(out, ',') .. ']'
+  return '[' .. concat(out, ',') .. ']'
 end
 
 local function append(event)
@@ -141,11 +143,15 @@ local function views_of(plan, ask, key_at, run)
     if ask.refused then granted, candidate = false, 0 end
   end
   for _, view in ipairs(views) do
-    view.over = owe and view.limit.kind == 'w' and whole(ask.decided_at) < view.state.start
-    view.granted = view.granted or owe
-    view.after = charge(view.state, granted and not view.over and view.limit.cost or 0)
-    view.reset = reset_at(view.after, view.limit, now)
-    view.crossed = granted and not view.over and announce(view.after, view.limit.thresholds, view.capacity) or {}
+    local limit, after = view.limit, view.state
+    if owe then
+      view.granted, view.over = true, limit.kind == 'w' and whole(ask.decided_at) < after.start
+    end
+    if granted and not view.over then
+      after = charge(after, limit.cost)
+      view.after, view.crossed = after, announce(after, limit.thresholds, view.capacity)
+    end
+    view.reset = reset_at(after, limit, now)
   end
   return views, granted, candidate, closed, probes
 end
@@ -210,20 +216,20 @@ end
 local function was_taken(lost, key)
   local stored = redis.pcall('GET', key)
   if type(stored) ~= 'string' then return false end
-  local call, taken = string.match(stored, '^(%d+):([01]+)$')
+  local call, taken = match(stored, '^(%d+):([01]+)$')
   return call == lost.call and string.sub(taken, lost.index, lost.index) == '1'
 end
 
 -- Most ask for nothing but to be decided: then it is the number of keys and the member `model`, and nothing needs to be decoded.
 local function ask_of(sent)
-  local digits, model = string.match(sent, '^(%d+)(.*)$')
+  local digits, model = match(sent, '^(%d+)(.*)$')
   if not digits then return cjson.decode(sent) end
   return { keys = digits + 0, model = model, fingerprint = '' }
 end
 
 local function answer(ask, keys, argument)
   local event = ARGV[argument + 1]
-  local about = { event = event, id = string.match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model }
+  local about = { event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model }
   if late then return { 'late', text(now) } end
   if ask.lost and was_taken(ask.lost, keys.lost) then return { 'executed' } end
   if keys.gate ~= '' and closed_until(keys.gate, now) then
@@ -262,6 +268,6 @@ flush_counters(now)
 flush_record_count()
 if ARGV[5] ~= '' then
   for i, each in ipairs(replies) do taken[i] = each[1] == 'taken' and '1' or '0' end
-  redis.call('SET', KEYS[#KEYS], ARGV[5] .. ':' .. table.concat(taken), 'PX', text(RECORD_TTL_MS))
+  redis.call('SET', KEYS[#KEYS], ARGV[5] .. ':' .. concat(taken), 'PX', text(RECORD_TTL_MS))
 end
 return replies

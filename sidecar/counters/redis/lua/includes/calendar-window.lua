@@ -13,9 +13,9 @@ local function period_at(bounds, now)
 end
 
 local function carried_over(state, limit, start)
-  local left = math.max(0, limit.capacity - (state.used - state.carried))
-  local idle = math.max(1, math.floor((start - state.start) / limit.usual + 0.5)) - 1
-  return math.min(limit.rollover, left + math.min(idle * limit.capacity, MAX_AMOUNT))
+  local left = max(0, limit.capacity - (state.used - state.carried))
+  local idle = max(1, floor((start - state.start) / limit.usual + 0.5)) - 1
+  return min(limit.rollover, left + min(idle * limit.capacity, MAX_AMOUNT))
 end
 
 local function enter(state, limit, now)
@@ -32,6 +32,6 @@ end
 -- A period that a clock set back has not reached again is kept, and ends when it would have ended.
 local function period_end(state, limit, now)
   local i = period_at(limit.bounds, now)
-  if state.start >= limit.bounds[i + 1] then i = math.min(i + 1, 3) end
+  if state.start >= limit.bounds[i + 1] then i = min(i + 1, 3) end
   return limit.bounds[i + 1]
 end

@@ -12,10 +12,10 @@ local hashes = {}
 -- One match and no call for each number: field by field it took a quarter of the whole script.
 local function parse(key, field, stored)
   local kind = string.sub(field, 1, 1)
-  local a, b, c, d, e, f = string.match(stored, MATCH[kind])
+  local a, b, c, d, e, f = match(stored, MATCH[kind])
   if not a then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
   a, b, c, d, e, f = a + 0, b + 0, (c or 0) + 0, (d or 0) + 0, (e or 0) + 0, (f or 0) + 0
-  if math.max(a, b, c, d, e, f) > MAX_AMOUNT then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
+  if max(a, b, c, d, e, f) > MAX_AMOUNT then error('counter ' .. key .. ' ' .. field .. ' holds something else', 0) end
   if kind == 't' then return { used = a, at = b, rest = c, since = d, refilled = e, announced = f } end
   if kind == 'w' then return { used = a, start = b, carried = c, announced = d } end
   return { used = a, announced = b }
@@ -24,32 +24,45 @@ end
 local function print_state(field, s)
   local kind = string.sub(field, 1, 1)
   if kind == 't' then
-    return string.format('%.0f:%.0f:%.0f:%.0f:%.0f:%.0f', s.used, s.at, s.rest, s.since, s.refilled, s.announced)
+    return format('%.0f:%.0f:%.0f:%.0f:%.0f:%.0f', s.used, s.at, s.rest, s.since, s.refilled, s.announced)
   end
-  if kind == 'w' then return string.format('%.0f:%.0f:%.0f:%.0f', s.used, s.start, s.carried, s.announced) end
-  return string.format('%.0f:%.0f', s.used, s.announced)
+  if kind == 'w' then return format('%.0f:%.0f:%.0f:%.0f', s.used, s.start, s.carried, s.announced) end
+  return format('%.0f:%.0f', s.used, s.announced)
 end
 
--- The state that a field holds, nil if none. Raises a string if the key or the field is not what this script wrote.
-local function read_counter(key, field)
-  local hash = hashes[key]
-  if not hash then
-    local reply = redis.pcall('HMGET', key, '@x', field)
-    if reply.err then error(reply.err, 0) end
-    hash = { expires = tonumber(reply[1] or '0'), known = { [field] = reply[2] }, states = {}, dirty = {} }
-    hashes[key] = hash
-  elseif hash.known[field] == nil then
-    hash.known[field] = redis.call('HGET', key, field)
+-- Reads fields of a hash that nothing was read of before.
+local function read_hash(key, fields)
+  local reply = redis.pcall('HMGET', key, '@x', unpack(fields))
+  if reply.err then error(reply.err, 0) end
+  local known = {}
+  for i, field in ipairs(fields) do known[field] = reply[i + 1] end
+  local hash = { expires = (reply[1] or 0) + 0, known = known, states = {}, dirty = {}, needed = 0 }
+  hashes[key] = hash
+  return hash
+end
+
+-- The state that a field holds, nil if none. Raises a string if the key or the field is not what this script wrote. `fields`: what
+-- else of the key will be asked for, to be read with it.
+local function read_counter(key, field, fields)
+  local hash = hashes[key] or read_hash(key, fields or { field })
+  local state = hash.states[field]
+  if state then return state end
+  local stored = hash.known[field]
+  if stored == nil then
+    stored = redis.call('HGET', key, field)
+    hash.known[field] = stored
   end
-  if not hash.states[field] and hash.known[field] then hash.states[field] = parse(key, field, hash.known[field]) end
-  return hash.states[field]
+  if not stored then return nil end
+  state = parse(key, field, stored)
+  hash.states[field] = state
+  return state
 end
 
 local function write_counter(key, field, state, forgotten)
   local hash = hashes[key]
   hash.states[field] = state
   hash.dirty[field] = state
-  hash.needed = math.max(hash.needed or 0, forgotten)
+  hash.needed = max(hash.needed, forgotten)
 end
 
 -- Writes what changed. A bucket that is full again is removed; a hash lives until all of its counters mean nothing.

@@ -11,7 +11,7 @@ local function standing(stored, limit, now)
 end
 
 local function capacity_of(state, limit)
-  if limit.kind == 'w' then return math.min(MAX_AMOUNT, limit.capacity + state.carried) end
+  if limit.kind == 'w' then return min(MAX_AMOUNT, limit.capacity + state.carried) end
   return limit.capacity
 end
 
@@ -50,10 +50,10 @@ local function announce(state, thresholds, capacity)
   local crossed, highest = {}, state.announced
   for _, percent in ipairs(thresholds) do
     -- By hundreds: a product with the whole capacity may be beyond what is exact.
-    local amount = percent * math.floor(capacity / 100) + math.ceil(percent * (capacity % 100) / 100)
+    local amount = percent * floor(capacity / 100) + ceil(percent * (capacity % 100) / 100)
     if percent > state.announced and state.used > 0 and state.used >= amount then
       crossed[#crossed + 1] = text(percent)
-      highest = math.max(highest, percent)
+      highest = max(highest, percent)
     end
   end
   state.announced = highest
@@ -71,6 +71,6 @@ local function moved(stored, limit, given, change, now)
   local before = stored or { used = 0, announced = 0 }
   if limit.kind == 'w' and before.start ~= given.since then return before, before, 0 end
   local after = charge(before, change)
-  after.used = math.max(0, after.used)
+  after.used = max(0, after.used)
   return before, after, 0
 end

@@ -1,26 +1,23 @@
 -- A limit as it is sent: a list, for names that are sent with each were half of what was read and decoded.
---   id, field (it begins with the kind: t, w or c), key, unit, capacity, cost, flags, thresholds, counts ('': its unit), then
---   t  amount, period    w  bounds, usual, rollover
--- Flags: d deny, s settles, b billed, h shared, i interval.
-local KINDS = { t = 'token_bucket', w = 'window', c = 'concurrency' }
+--   id, field (it begins with the kind: t, w or c), key, unit, capacity, cost, deny, settles, shared, thresholds,
+--   counts ('': its unit), event (how it begins in a usage event, as JSON without the closing brace), then
+--   t  amount, period, interval    w  bounds, usual, rollover
 
-local function has(flags, flag)
-  return string.find(flags, flag, 1, true) ~= nil
-end
-
+-- In one go: a table that grows is made anew with each power of two.
 local function limit_of(list)
-  local id, field, unit, flags = list[1], list[2], list[4], list[7]
+  local field, counts, a, b, c = list[2], list[11], list[13], list[14], list[15]
   local kind = string.sub(field, 1, 1)
-  local limit = {
-    id = id, field = field, kind = kind, key = list[3], unit = unit, capacity = list[5], cost = list[6], thresholds = list[8],
-    counts = list[9] ~= '' and list[9] or nil, deny = has(flags, 'd'), settles = has(flags, 's'), shared = has(flags, 'h'),
-    event = '{"id":' .. cjson.encode(id) .. ',"kind":"' .. KINDS[kind] .. '","unit":"' .. unit .. '"'
-      .. (has(flags, 'b') and ',"billed":true' or ''),
-  }
+  if counts == '' then counts = nil end
   if kind == 't' then
-    limit.amount, limit.period, limit.interval = list[10], list[11], has(flags, 'i')
-  elseif kind == 'w' then
-    limit.bounds, limit.usual, limit.rollover = list[10], list[11], list[12]
+    return {
+      id = list[1], field = field, kind = kind, key = '', unit = list[4], capacity = list[5], cost = list[6], deny = list[7],
+      settles = list[8], shared = list[9], thresholds = list[10], counts = counts, event = list[12],
+      amount = a, period = b, interval = c,
+    }
   end
-  return limit
+  return {
+    id = list[1], field = field, kind = kind, key = '', unit = list[4], capacity = list[5], cost = list[6], deny = list[7],
+    settles = list[8], shared = list[9], thresholds = list[10], counts = counts, event = list[12],
+    bounds = a, usual = b, rollover = c,
+  }
 end

@@ -1,4 +1,5 @@
 -- What a plan comes to: each of its limits as it stands, and the first candidate that has room.
+local NONE = {}
 
 local function check(limit)
   if not (is_whole(limit.capacity) and is_whole(limit.cost)) then
@@ -10,23 +11,26 @@ local function check(limit)
   return limit
 end
 
--- What one limit, as it is sent, would come to: its state now, and whether its cost has room. `key_at` gives the key of an index.
-local function look(list, key_at, now)
-  local limit = limit_of(list)
-  limit.key = key_at(limit.key)
-  local state = standing(read_counter(limit.key, limit.field), check(limit), now)
+-- What one limit, as it is sent, would come to: its state now, and whether its cost has room. `key_at` gives the key of an index;
+-- `fields` what of each key the plan names.
+local function look(list, key_at, now, fields)
+  local limit, key = check(limit_of(list)), key_at(list[3])
+  limit.key = key
+  local state = standing(read_counter(key, limit.field, fields and fields[list[3]]), limit, now)
   local retry = retry_after(state, limit, now)
   return {
-    limit = limit, state = state, capacity = capacity_of(state, limit), retry = retry,
-    granted = retry == 0 or not limit.deny,
+    limit = limit, state = state, capacity = capacity_of(state, limit), retry = retry, granted = retry == 0 or not limit.deny,
+    -- What it comes to is known when all were looked at.
+    over = false, after = state, reset = 0, crossed = NONE,
   }
 end
 
-local function look_at_all(limits, key_at, now)
+local function look_at_all(limits, key_at, now, fields)
   local views, granted = {}, true
   for i, limit in ipairs(limits) do
-    views[i] = look(limit, key_at, now)
-    granted = granted and views[i].granted
+    local view = look(limit, key_at, now, fields)
+    views[i] = view
+    granted = granted and view.granted
   end
   return views, granted
 end
@@ -83,12 +87,12 @@ end
 -- Gives the views, whether it is granted, which candidate (0: none), what was passed over for what, and the chosen one's gates
 -- that close behind it.
 local function choose(plan, key_at, now, tried)
-  local common, granted = look_at_all(plan.limits, key_at, now)
-  if #plan.candidates == 0 then return common, granted, 0, {}, {} end
+  local common, granted = look_at_all(plan.limits, key_at, now, plan.fields)
+  if #plan.candidates == 0 then return common, granted, 0, NONE, NONE end
   local first
   local passed = { closed = {}, whys = { unpack(tried.whys or {}) } }
   for i, candidate in ipairs(plan.candidates) do
-    local own = look_at_all(candidate.limits, key_at, now)
+    local own = look_at_all(candidate.limits, key_at, now, plan.fields)
     local before = #passed.closed
     local why = barred(candidate, passed.whys)
     if why then pass_over(passed, candidate, '"on:' .. why .. '"', MAX_AMOUNT, why) end

@@ -2,13 +2,13 @@
 -- Eleven steps at most, whatever the arguments.
 local function mul_div(a, b, d)
   local product = a * b
-  if product <= MAX_AMOUNT then return math.floor(product / d), product % d end
-  local whole_part, part = math.floor(a / d), a % d
+  if product <= MAX_AMOUNT then return floor(product / d), product % d end
+  local whole_part, part = floor(a / d), a % d
   local quotient, remainder = 0, 0
   for chunk = 10, 0, -1 do
-    local digit = math.floor(b / 32 ^ chunk) % 32
+    local digit = floor(b / 32 ^ chunk) % 32
     local sum = remainder * 32 + part * digit
-    quotient = quotient * 32 + math.floor(sum / d)
+    quotient = quotient * 32 + floor(sum / d)
     remainder = sum % d
   end
   return whole_part * b + quotient, remainder

@@ -9,7 +9,7 @@ local function live_records(key, now)
   if kept then return kept.live + kept.added end
   local stored = redis.pcall('HMGET', key, 'live', 'from')
   if stored.err then error(stored.err, 0) end
-  local span = math.floor(now / SPAN_MS)
+  local span = floor(now / SPAN_MS)
   kept = { key = key, live = tonumber(stored[1] or '0'), from = tonumber(stored[2] or text(span)), added = 0, gone = {} }
   local first = span - SPANS + 1
   if first - kept.from > 2 * SPANS then
@@ -20,8 +20,8 @@ local function live_records(key, now)
       kept.gone[#kept.gone + 1] = text(old)
     end
   end
-  kept.from = math.max(kept.from, first)
-  kept.span = math.max(kept.from, span)
+  kept.from = max(kept.from, first)
+  kept.span = max(kept.from, span)
   return kept.live
 end
 

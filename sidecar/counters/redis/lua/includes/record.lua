@@ -3,7 +3,7 @@
 -- As text from the start: a table of it, to be encoded, took twice as long. Keys, fields and units need no escapes.
 
 local function list(items, quote)
-  return #items == 0 and '[]' or '[' .. quote .. table.concat(items, quote .. ',' .. quote) .. quote .. ']'
+  return #items == 0 and '[]' or '[' .. quote .. concat(items, quote .. ',' .. quote) .. quote .. ']'
 end
 
 -- What one limit was charged, with all that moving it later needs.
@@ -14,12 +14,12 @@ local function charge_json(view)
     .. '","thresholds":' .. list(limit.thresholds, '') .. ',"crossed":' .. list(view.crossed, '"')
     .. ',"settles":' .. tostring(limit.settles) .. ',"on_exceed":"' .. (limit.deny and 'deny' or 'flag') .. '"'
     .. (limit.counts and ',"counts":"' .. limit.counts .. '"' or '')
-    .. string.format(
+    .. format(
       ',"capacity":"%.0f","cost":"%.0f","before":"%.0f","used":"%.0f","since":"%.0f","refilled":"%.0f","retry":"%.0f","reset_at":"%.0f"',
       view.capacity, limit.cost, state.used, view.after.used, view.over and 0 or state.since or state.start or 0,
       state.refilled or 0, view.retry, view.reset
     )
-    .. (limit.kind == 't' and string.format(
+    .. (limit.kind == 't' and format(
       ',"amount":"%.0f","period":"%.0f","interval":%s', limit.amount, limit.period, tostring(limit.interval)
     ) or '')
     .. '}'
@@ -52,7 +52,7 @@ local function record_json(about, views, more)
     .. ',"decided_at":"' .. more.decided_at .. '"'
     .. (more.held and ',"hold":true,"held":' .. cjson.encode(more.held) or '')
     .. (candidate and ',"candidate":{"model":' .. cjson.encode(candidate.model) .. ',"json":' .. cjson.encode(candidate.json) .. '}' or '')
-    .. (#more.closed > 0 and ',"closed":' .. cjson.encode('[' .. table.concat(more.closed, ',') .. ']') or '')
+    .. (#more.closed > 0 and ',"closed":' .. cjson.encode('[' .. concat(more.closed, ',') .. ']') or '')
     .. (shared and ',"shared":' .. cjson.encode(shared.record) or '')
     .. (more.run_key ~= '' and ',"run":"' .. more.run_key .. '"' or '')
     .. '}'

@@ -13,15 +13,15 @@ local function paid(state, amount, now, at, rest)
     return { used = used, at = at, rest = rest, since = state.since, refilled = refilled, announced = state.announced }
   end
   -- Beyond what is exact it is counted anew, and charges from before then give nothing back.
-  local since = math.max(now, state.since + 1)
+  local since = max(now, state.since + 1)
   return { used = used, at = at, rest = rest, since = since, refilled = 0, announced = state.announced }
 end
 
 local function refill(state, rule, now)
   if not state then return full_bucket(now) end
-  local elapsed = math.max(0, now - state.at)
-  local whole_periods = math.floor(elapsed / rule.period)
-  local whole_amount = math.min(whole_periods * rule.amount, MAX_AMOUNT)
+  local elapsed = max(0, now - state.at)
+  local whole_periods = floor(elapsed / rule.period)
+  local whole_amount = min(whole_periods * rule.amount, MAX_AMOUNT)
   if rule.interval then
     if whole_periods == 0 then return state end
     return paid(state, whole_amount, now, state.at + whole_periods * rule.period, 0)
@@ -29,36 +29,36 @@ local function refill(state, rule, now)
   if whole_periods > 0 and whole_amount >= state.used then return full_bucket(now) end
   local amount, remainder = mul_div(elapsed % rule.period, rule.amount, rule.period)
   -- Under another rule before, the rest was in other units: it is never worth more than a token.
-  local carried = remainder + math.min(state.rest, rule.period - 1)
-  amount = whole_amount + amount + math.floor(carried / rule.period)
-  return paid(state, amount, now, math.max(state.at, now), carried % rule.period)
+  local carried = remainder + min(state.rest, rule.period - 1)
+  amount = whole_amount + amount + floor(carried / rule.period)
+  return paid(state, amount, now, max(state.at, now), carried % rule.period)
 end
 
 local function refill_time(state, rule, now, amount)
   if amount <= 0 then return 0 end
-  local ahead = math.max(0, state.at - now)
+  local ahead = max(0, state.at - now)
   if rule.interval then
-    return math.min(MAX_WAIT_MS, math.max(0, state.at - now + math.ceil(amount / rule.amount) * rule.period))
+    return min(MAX_WAIT_MS, max(0, state.at - now + ceil(amount / rule.amount) * rule.period))
   end
   if ((amount - 1) / rule.amount) * rule.period > 2 * MAX_WAIT_MS then return MAX_WAIT_MS end
   local quotient, remainder = mul_div(amount, rule.period, rule.amount)
-  local exact = quotient + math.ceil((remainder - state.rest) / rule.amount)
-  return math.min(MAX_WAIT_MS, ahead + math.max(1, exact))
+  local exact = quotient + ceil((remainder - state.rest) / rule.amount)
+  return min(MAX_WAIT_MS, ahead + max(1, exact))
 end
 
 -- Of a counter of any kind.
 local function charge(state, amount)
-  local after = {}
-  for name, value in pairs(state) do after[name] = value end
-  after.used = math.min(MAX_AMOUNT, state.used + amount)
-  return after
+  return {
+    used = min(MAX_AMOUNT, state.used + amount), at = state.at, rest = state.rest, since = state.since,
+    refilled = state.refilled, announced = state.announced, start = state.start, carried = state.carried,
+  }
 end
 
 local function give_back(state, given, amount, now)
   if state.since ~= given.since then return state end
-  local paid_off = math.max(0, state.refilled - given.refilled - given.before)
-  local open = math.max(0, given.amount - paid_off)
-  local used = state.used - math.min(amount, open)
+  local paid_off = max(0, state.refilled - given.refilled - given.before)
+  local open = max(0, given.amount - paid_off)
+  local used = state.used - min(amount, open)
   if used <= 0 then return full_bucket(now) end
   local after = charge(state, 0)
   after.used = used

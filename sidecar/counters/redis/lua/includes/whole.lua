@@ -2,12 +2,16 @@
 -- checked to be whole and exact, and every number that goes out is written by `text`.
 local MAX_AMOUNT = 9007199254740991
 
+-- What every decision calls many times: looked up once, not each time in two tables.
+local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
+local format, match, concat = string.format, string.match, table.concat
+
 local function is_whole(n)
-  return type(n) == 'number' and n >= 0 and n <= MAX_AMOUNT and math.floor(n) == n
+  return type(n) == 'number' and n >= 0 and n <= MAX_AMOUNT and n % 1 == 0
 end
 
 local function text(n)
-  return string.format('%.0f', n)
+  return format('%.0f', n)
 end
 
 -- A number given as digits; anything else is nil.
