@@ -1,6 +1,6 @@
 // `npm test`: installs and compiles what is missing, brings the real servers that tests need, runs all tests, and ends
 // with one line that counts them. Arguments go to vitest: `npm test -- sidecar/policy`. With `--full` first, what has a
-// long and a short version runs in full: `npm run test:faults`.
+// long and a short version runs in full: `npm run test:full` all tests, `npm run test:faults` those of the fault matrix (`--faults`).
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { ensureBuilt } from './build.mjs';
 import { ensureDependencies } from './install.mjs';
 import { bringAll } from './lib/bring-all.mjs';
+import { faultFiles } from './lib/fault-files.mjs';
 import { toStderr } from './lib/main.mjs';
 import { cacheDir, projectRoot } from './lib/root.mjs';
 import { count, countsLine, failedFiles, withSecondRun } from './lib/vitest-report.mjs';
 
 /** In full, a hundred seeds of faults alone take ten minutes and more. */
-const LIMIT_MS = (process.argv[2] === '--full' ? 120 : 33) * 60_000;
+const FULL = ['--full', '--faults'].includes(process.argv[2] ?? '');
+const LIMIT_MS = (FULL ? 180 : 33) * 60_000;
 const GRACE_MS = 10_000;
 
 /**
@@ -31,9 +33,9 @@ try {
   console.log(countsLine({ passed: 0, failed: 1, skipped: 0 }));
   process.exit(1);
 }
-const [first, ...others] = process.argv.slice(2);
-if (first === '--full') process.env.TEST_LENGTH = 'full';
-const counts = await runTests(first === '--full' ? others : process.argv.slice(2));
+if (FULL) process.env.TEST_LENGTH = 'full';
+const given = process.argv.slice(FULL ? 3 : 2);
+const counts = await runTests(process.argv[2] === '--faults' ? [...(await faultFiles()), ...given] : given);
 for (const problem of problems) toStderr(problem);
 console.log(countsLine(counts));
 process.exit(counts.failed ? 1 : 0);

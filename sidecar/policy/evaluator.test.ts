@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { CpuTime } from '../../runtime/cpu-time.ts';
 import { compiled, packageRoot } from '../../runtime/package-root.ts';
 import { eventually } from '../../test/helpers/eventually.ts';
 import { readBundle } from './bundle.ts';
@@ -13,7 +14,16 @@ const TOO_MANY = /too many that do are waiting/;
 
 let evaluator: Evaluator | undefined;
 
-async function open(bundle: string, { memoryPages = 1_024, timeoutMs = TIMEOUT_MS } = {}): Promise<Evaluator> {
+interface Opened {
+  memoryPages?: number;
+  timeoutMs?: number;
+  cpuTime?: CpuTime;
+}
+
+async function open(
+  bundle: string,
+  { memoryPages = 1_024, timeoutMs = TIMEOUT_MS, ...more }: Opened = {},
+): Promise<Evaluator> {
   const { data, wasm } = await readBundle(join(packageRoot, 'test/policies', bundle));
   evaluator = await Evaluator.open({
     wasm,
@@ -21,6 +31,7 @@ async function open(bundle: string, { memoryPages = 1_024, timeoutMs = TIMEOUT_M
     timeoutMs,
     memoryPages,
     threadFile: compiled('sidecar/policy/evaluation-thread.js'),
+    ...more,
   });
   return evaluator;
 }
@@ -205,6 +216,12 @@ describe('evaluations that take long', () => {
     });
     expect(await loop(100_001)).toMatchObject({ ok: false, message: expect.stringMatching(TOO_LONG(TIMEOUT_MS)) });
     expect(await loop(10)).toEqual({ ok: true, value: 10 });
+  });
+
+  test('the same again has another try where the machine stood still: the process had no CPU meanwhile', async () => {
+    await open('hostile.tar.gz', { cpuTime: () => 0 });
+    for (let time = 0; time < 2; time++)
+      expect(await loop(100_000)).toMatchObject({ ok: false, message: expect.stringMatching(TOO_LONG(TIMEOUT_MS)) });
   });
 
   test('threads: one, a second where it is needed, and one again when it is not', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Job } from './protocol.ts';
 
-/** A caller that asks again and again is not to cost a time-out each time; and a machine that was busy is so for a while. */
+/** A caller that asks again and again is not to cost a time-out each time. */
 const KNOWN_MS = 5_000;
 const MAX_KNOWN = 256;
 

@@ -1,3 +1,4 @@
+import { type CpuTime, processCpuTime } from '../../runtime/cpu-time.ts';
 import { ThreadEnded, type ThreadOptions } from './policy-thread.ts';
 import type { JobOutcome } from './protocol.ts';
 import { ThreadOnDemand } from './thread-on-demand.ts';
@@ -9,10 +10,11 @@ const WAITS = 4;
 const REST_AFTER_MS = 2_000;
 
 export interface SlowLaneOptions extends ThreadOptions {
-  /** Told of each job that took longer than it may. */
-  onTimeout(job: Waiting): void;
+  /** Told of each job that took longer than it may, and of the CPU time that the process had meanwhile, in milliseconds. */
+  onTimeout(job: Waiting, cpuMs: number): void;
   /** Told of each that found no room or waited for too long. */
   onRefusal(): void;
+  cpuTime?: CpuTime | undefined;
 }
 
 /**
@@ -81,13 +83,14 @@ export class SlowLane {
 
   /** Never rejects. */
   async #run(job: Waiting): Promise<void> {
-    const { onTimeout, timeoutMs } = this.#options;
+    const { cpuTime = processCpuTime, onTimeout, timeoutMs } = this.#options;
+    const began = cpuTime();
     const outcome = await this.#outcome(job, timeoutMs);
     if (outcome !== 'interrupted') {
       job.resolve(outcome);
       return;
     }
-    onTimeout(job);
+    onTimeout(job, cpuTime() - began);
     job.resolve(failure(`the evaluation took longer than ${timeoutMs} ms`));
   }
 

@@ -63,6 +63,7 @@ interface Scripts {
   'lib/complete-lockfile.mjs': {
     completeLockfile(lockfile: Lockfile): { lockfile: Lockfile; added: string[] };
   };
+  'lib/fault-files.mjs': { faultFiles(): Promise<string[]> };
   'lib/find-on-path.mjs': { findOnPath(name: string, env: NodeJS.ProcessEnv): string | undefined };
   'lib/lock.mjs': { withLock<T>(path: string, work: () => Promise<T>): Promise<T>; isAlive(pid: number): boolean };
   'lib/marked-commands.mjs': { markedCommands(markdown: string, file: string): MarkedCommand[] };
