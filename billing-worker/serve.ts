@@ -4,8 +4,8 @@ import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import { listenerLimits } from '../runtime/listener-limits.ts';
 import type { Process } from '../runtime/main.ts';
+import { Overload } from '../runtime/metrics/overload.ts';
 import { observeProcess } from '../runtime/metrics/process.ts';
-import { Rarely } from '../runtime/rarely.ts';
 import { CLUSTER_PARTITIONS, type UsageStream } from '../schemas/usage-stream.ts';
 import { openDatabase } from './database/open.ts';
 import { openTargets } from './exports/open.ts';
@@ -70,13 +70,14 @@ export async function serveBilling({ closers, environment, log, tracing }: Proce
   const publisher = new KeyPublisher({ sql: database.sql, store, partitions, clock: systemClock, log });
   publisher.start();
   closers.add('publishing of API keys', () => publisher.stop());
-  const refused = new Rarely(systemClock);
+  const overload = new Overload({ clock: systemClock, log });
+  overload.observe(registry);
   const listening = await listen(worker.app, {
     host: HOST,
     port: BILLING_PORT,
     variable: 'BILLING_PORT',
     limits: listenerLimits(environment, SILENCE_MS),
-    onRefused: () => refused.due() && log.warn('the billing worker refuses requests or connections: too many at once'),
+    onRefused: overload.refused,
   });
   closers.add('billing listener', () => listening.close());
   closers.add('billing feeds', () => worker.endFeeds());

@@ -4,7 +4,7 @@ import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { listen } from '../runtime/listen.ts';
 import { listenerLimits } from '../runtime/listener-limits.ts';
 import type { Process } from '../runtime/main.ts';
-import { Rarely } from '../runtime/rarely.ts';
+import { Overload } from '../runtime/metrics/overload.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { createSidecar } from './sidecar.ts';
 import type { SharingWorker } from './workers/worker.ts';
@@ -27,6 +27,7 @@ export async function serveSidecar(
   const { closers, environment, log } = process;
   const tracing = process.tracing?.('sidecar');
   const going = { begun: false };
+  const overload = new Overload({ clock: systemClock, log });
   const app = await createSidecar({
     ...process,
     tracing,
@@ -36,14 +37,14 @@ export async function serveSidecar(
     clock: systemClock,
     worker,
     going,
+    overload,
   });
-  const refused = new Rarely(systemClock);
   const listening = await listen(app, {
     host: environment.HOST,
     port: environment.PORT,
     variable: 'PORT',
     limits: listenerLimits(environment, SILENCE_MS),
-    onRefused: () => refused.due() && log.warn('the sidecar refuses requests or connections: too many at once'),
+    onRefused: overload.refused,
   });
   closers.add('sidecar listener', async () => {
     going.begun = true;

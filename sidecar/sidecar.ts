@@ -6,6 +6,7 @@ import type { Environment } from '../runtime/config/environment.ts';
 import type { LiveConfig } from '../runtime/config/live-config.ts';
 import { policyData } from '../runtime/config/policy-data.ts';
 import type { Log } from '../runtime/log.ts';
+import type { Overload } from '../runtime/metrics/overload.ts';
 import { observeProcess } from '../runtime/metrics/process.ts';
 import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
@@ -66,6 +67,8 @@ export interface SidecarDeps {
   tracing?: Tracing | undefined;
   /** Whether a stop has begun. */
   going?: Going;
+  /** Undefined: nobody is turned away, as no socket is listened on. */
+  overload?: Overload | undefined;
   /** Undefined: this process is alone on its port. */
   worker?: SharingWorker | undefined;
 }
@@ -81,6 +84,7 @@ export async function createSidecar({
   store,
   tracing,
   worker,
+  overload,
   going = { begun: false },
 }: SidecarDeps): Promise<Hono> {
   const registry = new Registry();
@@ -141,6 +145,7 @@ export async function createSidecar({
   const owed = await openOwed({ clock, closers, environment, log, store });
   const recordsFull = new RecordsFullAlarm(clock, log);
   observeProcess(registry, config.status);
+  overload?.observe(registry);
   observeStore(registry, store);
   observePolicyRevision(registry, policies.status);
   observeRevocations(registry, revocations);

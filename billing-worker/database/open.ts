@@ -4,6 +4,7 @@ import type { Sql } from 'postgres';
 import type { Log } from '../../runtime/log.ts';
 import { retry } from '../retry.ts';
 import { connectServer, connectSocket } from './connect.ts';
+import { tellDurability } from './durability.ts';
 import { startEmbeddedPostgres } from './embedded.ts';
 import { isAway } from './errors.ts';
 import { grantToWorker } from './grants.ts';
@@ -45,6 +46,7 @@ async function openServer(url: string, ownerUrl: string | undefined, log: Log): 
   const grant = ownerUrl ? () => grantToWorker(sql, migrating) : undefined;
   try {
     await retry(() => migrateTables(migrating, grant), { what: 'the database', log, retryable: isAway });
+    await retry(() => tellDurability(sql, log), { what: 'the database', log, retryable: isAway });
   } catch (error) {
     await sql.end({ timeout: 1 });
     throw error;

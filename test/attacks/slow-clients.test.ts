@@ -115,7 +115,9 @@ describe('sockets', () => {
         { timeout: 10_000 },
       )
       .toBe('answered');
-    expect(sidecar.process.output.some((line) => /refuses requests or connections/.test(line))).toBe(true);
+    expect(sidecar.process.output.some((line) => /requests or connections are refused/.test(line))).toBe(true);
+    const metrics = await (await fetch(`${sidecar.url}/metrics`)).text();
+    expect(Number(/^openclaw_overload_refusals_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(5);
   });
 });
 
