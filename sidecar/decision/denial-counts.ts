@@ -16,7 +16,7 @@ export const callerKey = ({
   source_ip = '',
   tenant_id,
   user_id = '',
-}: Caller): string => [tenant_id, user_id, agent_id, credential_id, source_ip].join('\0');
+}: Caller): string => `${tenant_id}\0${user_id}\0${agent_id}\0${credential_id}\0${source_ip}`;
 
 const namesOf = ({ agent_id, credential_id, source_ip, tenant_id, user_id }: Caller): Caller => ({
   tenant_id,

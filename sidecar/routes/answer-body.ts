@@ -20,16 +20,16 @@ export function answerBody(
   options: Options,
   { inputMissing, timing, version }: { inputMissing: boolean; timing: Timing | undefined; version: string },
 ): object {
-  const warning = warningOf(options, inputMissing, answer !== undefined);
+  // What is undefined JSON leaves out.
   return {
-    ...(decisionId !== undefined && { decision_id: decisionId }),
-    ...(options.provenance && { provenance: provenance(version, policyRevision) }),
-    ...(options.explain && { explanation: answer ? explain(answer, options.pretty) : [] }),
-    ...(options.metrics && timing && { metrics: timers(timing) }),
-    ...(result !== undefined && { result }),
-    ...(answer?.replayed && { replayed: true }),
-    ...(answer?.degraded && { degraded: true }),
-    ...(warning && { warning }),
+    decision_id: decisionId,
+    provenance: options.provenance ? provenance(version, policyRevision) : undefined,
+    explanation: options.explain && (answer ? explain(answer, options.pretty) : []),
+    metrics: options.metrics && timing ? timers(timing) : undefined,
+    result,
+    replayed: answer?.replayed || undefined,
+    degraded: answer?.degraded || undefined,
+    warning: warningOf(options, inputMissing, answer !== undefined),
   };
 }
 

@@ -5,7 +5,7 @@ import { answerBody, type Timing } from './answer-body.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
 import type { DataDeps } from './data.ts';
-import { segments } from './data-path.ts';
+import { pathBehind } from './data-path.ts';
 import { evaluate } from './evaluate.ts';
 import { isObject } from './is-object.ts';
 import { type Options, readOptions } from './options.ts';
@@ -29,7 +29,7 @@ export function batchRoutes(deps: DataDeps): Hono<IdentifiedEnv> {
     const start = deps.clock.monotonic();
     const inputs = inputsOf(await readJson(c, { maxBytes: deps.maxBodyBytes, status: 400 }));
     const parse = deps.clock.monotonic() - start;
-    const path = segments(c, PREFIX);
+    const path = pathBehind(c, PREFIX);
     const identity = c.get('identity');
     const requestedBy = deps.decisionLog && callerAddress(c);
     const address = c.get('address');

@@ -13,30 +13,27 @@ export type Target =
   | { kind: 'above'; below: string[] }
   | { kind: 'undefined' };
 
-/** So many paths are remembered for a policy. Callers ask for one or two. */
-const MAX_KNOWN = 1_000;
+/** The segments of a path. A path that is remembered is one object, and what it leads to is found once for each policy. */
+export type DataPath = readonly string[];
 
-const known = new WeakMap<Policy, LRUCache<string, Target>>();
+const targets = new WeakMap<Policy, WeakMap<DataPath, Target>>();
 
 /** What a path leads to in this policy. */
-export function resolve(path: string[], policy: Policy): Target {
-  // An encoded slash is part of a name: joined, two paths would be one.
-  if (path.some((segment) => segment.includes('/'))) return find(path, policy);
-  let targets = known.get(policy);
-  if (!targets) {
-    targets = new LRUCache({ max: MAX_KNOWN });
-    known.set(policy, targets);
+export function resolve(path: DataPath, policy: Policy): Target {
+  let known = targets.get(policy);
+  if (!known) {
+    known = new WeakMap();
+    targets.set(policy, known);
   }
-  const key = path.join('/');
-  const before = targets.get(key);
+  const before = known.get(path);
   if (before) return before;
   const target = find(path, policy);
-  targets.set(key, target);
+  known.set(path, target);
   return target;
 }
 
 /** The longest entrypoint or metered package that begins the path; else what lies below it. */
-function find(path: string[], policy: Policy): Target {
+function find(path: DataPath, policy: Policy): Target {
   // An encoded slash is part of a name, and no package or rule has such a one.
   const named = path.findIndex((segment) => segment.includes('/'));
   for (let length = named < 0 ? path.length : named; length > 0; length--) {
@@ -70,11 +67,24 @@ export function walk(value: unknown, way: string[]): unknown {
   }, value);
 }
 
-/** The path behind the prefix, each segment decoded by itself, so that an encoded slash stays part of its segment. */
-export function segments(c: Context, prefix: string): string[] {
-  const path = rawPath(c);
-  const behind = path.slice(prefix.length).split('/').filter(Boolean);
-  if (!path.includes('%')) return behind;
+/** So many paths are remembered, with their prefixes. Callers ask for one or two; the longest are not worth it. */
+const paths = new LRUCache<string, DataPath>({ max: 1_000 });
+const MAX_REMEMBERED_LENGTH = 256;
+
+/** The path behind the prefix. The same object again for the same path, if it is remembered. */
+export function pathBehind(c: Context, prefix: string): DataPath {
+  const raw = rawPath(c);
+  const before = paths.get(raw);
+  if (before) return before;
+  const path = segmentsOf(raw.slice(prefix.length));
+  if (raw.length <= MAX_REMEMBERED_LENGTH) paths.set(raw, path);
+  return path;
+}
+
+/** Each segment decoded by itself, so that an encoded slash stays part of its segment. */
+function segmentsOf(raw: string): string[] {
+  const behind = raw.split('/').filter(Boolean);
+  if (!raw.includes('%')) return behind;
   try {
     return behind.map((segment) => decodeURIComponent(segment));
   } catch {
@@ -83,7 +93,7 @@ export function segments(c: Context, prefix: string): string[] {
 }
 
 /** The document's name in Rego, such as `data.conf.gt1` or `data.conf["a b"]`. */
-export function refOf(path: string[]): string {
+export function refOf(path: DataPath): string {
   return path.reduce((ref, segment) => {
     if (/^\d+$/.test(segment)) return `${ref}[${segment}]`;
     return /^[A-Za-z_]\w*$/.test(segment) ? `${ref}.${segment}` : `${ref}[${JSON.stringify(segment)}]`;

@@ -3,7 +3,7 @@ import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
 import type { DataDeps } from './data.ts';
-import { refOf, segments } from './data-path.ts';
+import { type DataPath, pathBehind, refOf } from './data-path.ts';
 import { evaluate } from './evaluate.ts';
 import { readOptions } from './options.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
@@ -22,11 +22,11 @@ const DEFAULT_DECISION = ['system', 'main'];
 export function dataV0Routes(deps: DataDeps): Hono<IdentifiedEnv> {
   const app = new Hono<IdentifiedEnv>();
   app.post('/', (c) => answer(c, deps, DEFAULT_DECISION));
-  app.post(`${PREFIX}/*`, (c) => answer(c, deps, segments(c, PREFIX)));
+  app.post(`${PREFIX}/*`, (c) => answer(c, deps, pathBehind(c, PREFIX)));
   return app;
 }
 
-async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, path: string[]): Promise<Response> {
+async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, path: DataPath): Promise<Response> {
   const { dryRun, pretty } = readOptions(c);
   const evaluated = await evaluate(deps, {
     path,

@@ -3,7 +3,7 @@ import type { IdentifiedEnv } from '../identity/authenticate.ts';
 import { answerBody } from './answer-body.ts';
 import { readJson } from './body.ts';
 import { callerAddress } from './caller-address.ts';
-import { segments } from './data-path.ts';
+import { pathBehind } from './data-path.ts';
 import { type EvaluateDeps, evaluate } from './evaluate.ts';
 import { isObject } from './is-object.ts';
 import { parseJson } from './json.ts';
@@ -67,7 +67,7 @@ interface Asked {
 async function answer(c: Context<IdentifiedEnv>, deps: DataDeps, { input, inputMissing, options, start, take }: Asked) {
   const parsed = deps.clock.monotonic();
   const evaluated = await evaluate(deps, {
-    path: segments(c, PREFIX),
+    path: pathBehind(c, PREFIX),
     input,
     take,
     identity: c.get('identity'),

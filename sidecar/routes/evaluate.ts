@@ -12,7 +12,7 @@ import type { Notices } from '../notices/notices.ts';
 import { canonical, InputError } from '../policy/canonical.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Shadow } from '../shadow/shadow.ts';
-import { resolve, type Target, walk } from './data-path.ts';
+import { type DataPath, resolve, type Target, walk } from './data-path.ts';
 import { isObject } from './is-object.ts';
 import { packageDocument } from './package-document.ts';
 import { Refusal } from './refusal.ts';
@@ -35,7 +35,7 @@ export interface EvaluateDeps {
 
 /** One document asked for with one input. */
 export interface Question {
-  path: string[];
+  path: DataPath;
   /** Undefined where the caller gave none. */
   input: unknown;
   /** Who asks. */
@@ -64,15 +64,15 @@ export interface Evaluated {
 export async function evaluate(deps: EvaluateDeps, asked: Question): Promise<Evaluated> {
   const policy = deps.policy();
   const target = resolve(asked.path, policy);
-  const question = { ...asked, asked: asked.input, input: knownInput(deps, target, asked) };
+  const input = knownInput(deps, target, asked);
   const logged = deps.decisionLog?.begin({
     policy,
-    path: question.path.join('/'),
-    requestedBy: question.requestedBy,
+    path: asked.path.join('/'),
+    requestedBy: asked.requestedBy,
   });
   try {
-    if (target.kind === 'metered') return await metered(deps, policy, target, question, logged);
-    return await plain(deps, policy, target, question, logged);
+    if (target.kind === 'metered') return await metered({ deps, policy, target, asked, input, logged });
+    return await plain({ deps, policy, target, asked, input, logged });
   } catch (error) {
     if (error instanceof MissingTenant) {
       throw new Refusal(400, 'invalid_parameter', error.message, [{ code: 'unknown_tenant', message: error.message }]);
@@ -94,18 +94,30 @@ function knownInput({ identities }: EvaluateDeps, target: Target, { identity, in
   return isService || target.kind === 'metered' ? bound : { ...bound, identity: { type: identity.type } };
 }
 
-async function metered(
-  { decider, granted, metrics, notices, shadow }: EvaluateDeps,
-  policy: Policy,
-  target: Extract<Target, { kind: 'metered' }>,
-  { address, asked, idempotencyKey, identity, input, take }: Question & { asked: unknown },
-  logged: Logged | undefined,
-): Promise<Evaluated> {
-  const request = readRequest(target.pkg, input ?? {}, idempotencyKey, {
-    identity,
+/** A question whose target is known; `input` is that of the caller with what is known of them. */
+interface Known<Kind> {
+  deps: EvaluateDeps;
+  policy: Policy;
+  target: Kind;
+  asked: Question;
+  input: unknown;
+  logged: Logged | undefined;
+}
+
+async function metered({
+  asked,
+  deps: { decider, granted, metrics, notices, shadow },
+  input,
+  logged,
+  policy,
+  target,
+}: Known<Extract<Target, { kind: 'metered' }>>): Promise<Evaluated> {
+  const { take } = asked;
+  const request = readRequest(target.pkg, input ?? {}, asked.idempotencyKey, {
+    identity: asked.identity,
     grantedTokens: grantedTo(granted, input),
-    asked: asked ?? {},
-    address,
+    asked: asked.input ?? {},
+    address: asked.address,
   });
   const answer = take
     ? await metrics.observe(target.pkg, () => decider.decide(request, policy), request.subject.tenant_id)
@@ -133,13 +145,14 @@ const conflict = ({ requestId }: DecisionRequest) =>
     `request_id ${JSON.stringify(requestId)} was granted for another input; a new request needs a new request_id`,
   );
 
-async function plain(
-  { decider, granted, identities }: EvaluateDeps,
-  policy: Policy,
-  target: Exclude<Target, { kind: 'metered' }>,
-  { identity, input, path }: Question,
-  logged: Logged | undefined,
-): Promise<Evaluated> {
+async function plain({
+  asked: { identity, path },
+  deps: { decider, granted, identities },
+  input,
+  logged,
+  policy,
+  target,
+}: Known<Exclude<Target, { kind: 'metered' }>>): Promise<Evaluated> {
   const text = input === undefined ? undefined : canonical(input);
   try {
     const preview = async (pkg: string) => {
@@ -166,7 +179,7 @@ interface Given {
 
 function documentAt(
   target: Exclude<Target, { kind: 'metered' }>,
-  path: string[],
+  path: DataPath,
   { policy, preview, text }: Given,
 ): Promise<unknown> {
   const one = (entrypoint: string) => documentOfEntrypoint(policy, entrypoint, text);

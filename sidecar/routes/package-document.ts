@@ -19,7 +19,7 @@ const emptyTree = (): Tree => Object.create(null);
  * entrypoints were not compiled to be asked for, and are not in it. Nothing is taken, and no event is left.
  */
 export async function packageDocument(
-  path: string[],
+  path: readonly string[],
   below: string[],
   { evaluate, policy, preview }: PackageDocumentDeps,
 ): Promise<Tree> {
@@ -40,7 +40,7 @@ export async function packageDocument(
 }
 
 /** As in OPA, a package is an object, an empty one if all in it is undefined. */
-function place(tree: Tree, path: string[], name: string, value: unknown): void {
+function place(tree: Tree, path: readonly string[], name: string, value: unknown): void {
   const way = name.split('/').slice(path.length);
   const last = way.pop() as string;
   const parent = way.reduce<Tree>((at, step) => {

@@ -50,24 +50,23 @@ function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome 
     granted,
     candidate: granted ? (candidate?.model ?? null) : null,
     closed: closedGates(String(reply[4])),
-    limits: limits.map((limit, index) => {
-      const [had, before, used, capacity, resetAt, retry, crossed] = reply.slice(
-        HEAD + index * FIELDS,
-        HEAD + (index + 1) * FIELDS,
-      );
-      return limitOutcome(
-        { ...limit, capacity: Number(capacity) },
-        {
-          granted: had === 1,
-          before: Number(before),
-          used: Number(used),
-          resetAt: Number(resetAt),
-          retryAfterMs: retryAfter(retry),
-          crossed: String(crossed).split(',').filter(Boolean).map(Number),
-        },
-      );
-    }),
+    limits: limits.map((limit, index) => limitAt(reply, HEAD + index * FIELDS, limit)),
   };
+}
+
+function limitAt(reply: TakeReply, first: number, { id, on_exceed }: Limit): LimitOutcome {
+  const crossed = reply[first + 6];
+  return limitOutcome(
+    { id, on_exceed, capacity: Number(reply[first + 3]) },
+    {
+      granted: reply[first] === 1,
+      before: Number(reply[first + 1]),
+      used: Number(reply[first + 2]),
+      resetAt: Number(reply[first + 4]),
+      retryAfterMs: retryAfter(reply[first + 5]),
+      crossed: crossed === '' ? [] : String(crossed).split(',').map(Number),
+    },
+  );
 }
 
 const closedGates = (json: string): ClosedGate[] => (json === '' ? [] : JSON.parse(json));

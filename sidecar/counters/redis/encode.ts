@@ -102,8 +102,8 @@ function ruleOf(limit: Limit, now: number): unknown[] {
 }
 
 /** What of a usage event is known before the take, without its model: the script goes on from there. */
-export const encodeEvent = (decisionId: string, { model: _, ...event }: EventSubject): string =>
-  opened({ v: USAGE_EVENT_VERSION, decision_id: decisionId, ...event });
+export const encodeEvent = (decisionId: string, event: EventSubject): string =>
+  opened({ v: USAGE_EVENT_VERSION, decision_id: decisionId, ...event, model: undefined });
 
 /** The model that is asked for, as the event's member. */
 export const modelMember = ({ model }: Pick<EventSubject, 'model'>): string =>

@@ -64,7 +64,7 @@ export class Partition {
   }
 
   async take(request: TakeRequest): Promise<TakeResult> {
-    return (await this.choose('take', request)).result;
+    return this.#decode(await this.#calls.together('take', request), request);
   }
 
   /** Takes, and tells which candidate. `hold`: for a decision whose event another partition appends. */

@@ -33,8 +33,11 @@ const PING_MS = 1_000;
 /** A connection is given up when nothing has come for this much longer than one call may take. */
 const SILENCE_MS = 2_000;
 
-/** When a command that could not be written yet is not written any more. */
-type GiveUp = { abortSignal: AbortSignal } | { timeout: number };
+/**
+ * When a command that could not be written yet is not written any more. Without a word of it the client gives each a timer of five
+ * seconds, which makes an error, with its stack, when nobody waits any more.
+ */
+type GiveUp = { abortSignal: AbortSignal; timeout: 0 } | { timeout: number };
 
 /** Who answers this is a replica. After a failover the address leads to another server, but only a new connection. */
 const REPLICA = /^(READONLY|MASTERDOWN)\b/;
@@ -95,7 +98,7 @@ export class ServerConnection {
     if (signal.aborted) throw new Error('too late to be asked');
     try {
       // What could not even be written when its caller gives up is not written any more.
-      const answers = commands.map((command) => this.#send(command, { abortSignal: signal }));
+      const answers = commands.map((command) => this.#send(command, { abortSignal: signal, timeout: 0 }));
       for (const answer of answers) answer.catch(() => {});
       return await answers.at(-1);
     } catch (error) {

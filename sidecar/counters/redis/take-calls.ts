@@ -54,10 +54,16 @@ export class TakeCalls {
   }
 
   /** Shares a call with what else arrives. Nothing is taken when nobody waits any more. */
-  async together(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
-    if (!this.#storeClock.known) await this.alone('peek', NOTHING);
+  together(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
+    if (!this.#storeClock.known) return this.alone('peek', NOTHING).then(() => this.#added(mode, request));
+    return this.#added(mode, request);
+  }
+
+  #added(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
+    const group = this.#groups[mode];
+    if (!this.#deps.settings.traceCalls) return this.#inItsTime(request, (asked) => group.add(asked));
     return this.#inItsTime(request, (asked) =>
-      this.#groups[mode].add(asked).catch((error) => {
+      group.add(asked).catch((error) => {
         throw withLost(error, asked);
       }),
     );
@@ -84,18 +90,14 @@ export class TakeCalls {
     const waits = mode === 'take' || mode === 'hold';
     const deadline = waits ? this.#storeClock.after(began, settings.timeoutMs) : 0;
     const traced = mode === 'take' && settings.traceCalls ? this.#trace(asked) : undefined;
-    const replies = (await connection.run(
-      script,
-      [keys.stream, keys.open, keys.records, ...asked.flatMap((one) => one.keys), ...(traced ? [traced.key] : [])],
-      [
-        mode,
-        String(lifeOf(mode, settings)),
-        String(deadline),
-        String(maxRecords()),
-        traced?.call ?? '',
-        ...asked.flatMap(({ args }) => args),
-      ],
-    )) as TakeReply[];
+    const names = [keys.stream, keys.open, keys.records];
+    const args = [mode, String(lifeOf(mode, settings)), String(deadline), String(maxRecords()), traced?.call ?? ''];
+    for (const one of asked) {
+      names.push(...one.keys);
+      args.push(...one.args);
+    }
+    if (traced) names.push(traced.key);
+    const replies = (await connection.run(script, names, args)) as TakeReply[];
     if (traced) this.#lanes.answered(traced.lane);
     const storeTime = replies.map(timeOf).find((time) => time !== undefined);
     if (storeTime !== undefined) this.#storeClock.learn(storeTime, began);
