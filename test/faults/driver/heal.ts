@@ -107,10 +107,12 @@ async function drained({ control }: Rig): Promise<void> {
   await eventually(
     async () => {
       const open = await control.ask<number>('ZCARD', OPEN);
-      const [group] = await control.ask<{ pending: number; lag: number | null }[]>('XINFO', 'GROUPS', STREAM);
+      const length = await control.ask<number>('XLEN', STREAM);
+      const [group] = await control.ask<{ pending: number }[]>('XINFO', 'GROUPS', STREAM);
       if (open > 0) throw new Error(`${open} reservations never end`);
-      if (group?.pending !== 0 || group.lag !== 0)
-        throw new Error(`the stream is not read to its end: ${JSON.stringify(group)}`);
+      // Not by the `lag` that Redis tells of the group: in half an hour of faults it came to say 1,611 of a stream that was empty.
+      if (group?.pending !== 0 || length !== 0)
+        throw new Error(`the stream of ${length} is not read to its end: ${JSON.stringify(group)}`);
     },
     { timeoutMs: SETTLED_WITHIN_MS, intervalMs: 50 },
   );
