@@ -31,7 +31,7 @@ const WARM_UP_S = 1;
 const COLD_CONNECTIONS = 4;
 const FIRST = 50;
 /** A slow one is not waited for longer than this. */
-const MOST_WARM_UPS = 10;
+const MOST_WARM_UPS = 15;
 
 /** Shows that limits are limits and that every answer is right, so many of them that the system is warm then. */
 export async function warmUp({ running, system }: Started, answersWanted: number, tools: Tools): Promise<void> {

@@ -32,7 +32,7 @@ const MOST = 1.1;
 export async function soak({ minutes }: SoakOptions, tools: Tools, log: (line: string) => void): Promise<boolean> {
   const started = { system: ours, running: await ours.start(tools) };
   try {
-    await warmUp(started, 20_000, tools);
+    await warmUp(started, 50_000, tools);
     const { connections } = loadOf(ours);
     const full = await drive(started.running, { ...loadOf(ours), seconds: FULL_S }, tools);
     await started.running.tidy?.();
