@@ -25,6 +25,10 @@ async function hunt({ changes }: Mutant): Promise<{ seed: number; violations: st
   return { seed: SEEDS, violations: [] };
 }
 
+test.each(MUTANTS)('the fault is still there to be planted: $name', async ({ changes }) => {
+  await expect(copyProgram([SETTABLE_CLOCK, ...changes])).resolves.toBeTypeOf('string');
+});
+
 describe.runIf(fullLength)('a planted fault is found', () => {
   beforeAll(() => Promise.all([bringRedis(), bringPostgres(), bringOpa()]), BRING_TIMEOUT_MS);
 

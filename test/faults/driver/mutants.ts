@@ -52,7 +52,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: 'sidecar/counters/redis/lua/includes/token-bucket.lua',
-        from: 'return paid(state, amount, now, math.max(state.at, now), carried % rule.period)',
+        from: 'return paid(state, amount, now, max(state.at, now), carried % rule.period)',
         to: 'return paid(state, amount, now, now, carried % rule.period)',
       },
     ],
