@@ -69,12 +69,15 @@ describe('says what is wrong, and what mends it', () => {
     expect(await check()).toEqual([]);
   });
 
-  test.each(['test/policies/plain.tar.gz', BUNDLE])('a missing and a damaged %s', async (bundle) => {
-    await rm(at(bundle));
-    expect(await check()).toEqual([expect.stringContaining(`${bundle} is not what opa makes`)]);
-    await writeFile(at(bundle), 'not a bundle');
-    expect(await check()).toEqual([expect.stringContaining(`${bundle} is not what opa makes`)]);
-  });
+  test.each([BUNDLE, 'test/policies/plain.tar.gz'].slice(0, fullLength ? 2 : 1))(
+    'a missing and a damaged %s',
+    async (bundle) => {
+      await rm(at(bundle));
+      expect(await check()).toEqual([expect.stringContaining(`${bundle} is not what opa makes`)]);
+      await writeFile(at(bundle), 'not a bundle');
+      expect(await check()).toEqual([expect.stringContaining(`${bundle} is not what opa makes`)]);
+    },
+  );
 
   test.runIf(fullLength)('capabilities that were edited by hand', async () => {
     await change(CAPABILITIES, (text) => text.replace('"abs"', '"time.now_ns"'));
