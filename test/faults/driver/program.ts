@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../../helpers/child.ts';
-import { freePort } from '../../helpers/free-port.ts';
+import { onFreePort } from '../../helpers/free-port.ts';
 import { startProcess } from '../../helpers/process.ts';
 
 const LISTENING = /"url":"(http:[^"]+)"/;
 const START_MS = 20_000;
 const STARTS = 8;
 const AGAIN_MS = 200;
+
+const isTaken = (error: unknown) => / is in use; set /.test(String(error));
 
 export interface ProgramOptions {
   /** Of a copy of the compiled programs. */
@@ -35,9 +37,12 @@ export class Program {
   }
 
   static async start(options: ProgramOptions): Promise<Program> {
-    const program = new Program(options, await freePort());
-    await program.up();
-    return program;
+    const start = async (port: number) => {
+      const program = new Program(options, port);
+      await program.up();
+      return program;
+    };
+    return onFreePort(start, isTaken);
   }
 
   get isUp(): boolean {
@@ -87,7 +92,8 @@ export class Program {
       try {
         return await this.#launch();
       } catch (error) {
-        if (tries === STARTS) throw error;
+        // Not started yet, it can be had on another port.
+        if (tries === STARTS || (this.#kills === 0 && isTaken(error))) throw error;
         await sleep(AGAIN_MS * tries);
       }
     }
