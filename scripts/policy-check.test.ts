@@ -65,6 +65,7 @@ describe('says what is wrong, and what mends it', () => {
     expect(problem).toMatch(/^policies\/dist\/bundle\.tar\.gz is not what opa makes of policies; /);
     expect(problem).toMatch(MENDED_BY_BUILD);
     expect(others).toEqual([]);
+    if (!fullLength) return;
     await build();
     expect(await check()).toEqual([]);
   });

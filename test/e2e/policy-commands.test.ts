@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BRING_TIMEOUT_MS, bringOpa } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { policyCommand, startPolicyCommand } from '../helpers/policy-command.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -50,7 +51,8 @@ describe('new', () => {
     expect(await readFile(join(cwd, POLICY), 'utf8')).toMatch(/# mine\n$/);
   });
 
-  test.each(['acme/every', 'acme-budget', '../escape', 'acme//budget', 'config/x', 'lib', 'acme/x_test', ''])(
+  const names = ['../escape', 'lib', 'acme/every', 'acme-budget', 'acme//budget', 'config/x', 'acme/x_test', ''];
+  test.each(names.slice(0, fullLength ? names.length : 2))(
     'refuses the name %j, and says what would be right',
     async (name) => {
       const refused = await policy('new', name, '--folder', 'mine');
@@ -214,7 +216,7 @@ describe('eval', () => {
     expect(stdout).toContain('acme/other  {"tenant_id":"acme"}');
   });
 
-  test.each([
+  const wrong: [string[], string][] = [
     [['-i', '{"tenant": "acme"}'], 'input.tenant_id is missing'],
     [['-i', '{"tenant_id": '], '--input: not valid JSON'],
     [['-i', 'nowhere.json'], 'nowhere.json: there is no such file'],
@@ -222,11 +224,15 @@ describe('eval', () => {
     [['-i', ACME, '--package', 'acme/other'], 'mine has no metered package acme/other; it has acme/budget'],
     [['-i', ACME, '--config', 'nowhere'], 'nowhere: there is no such folder'],
     [['-i', ACME, '--at', 'noon'], 'a time such as 2026-'],
-  ])('with %j says what would be right', async (args, problem) => {
-    const { code, output, stdout } = await policy('eval', '-b', 'mine', ...args);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(output).toContain(problem);
-  });
+  ];
+  test.each(wrong.slice(0, fullLength ? wrong.length : 4))(
+    'with %j says what would be right',
+    async (args, problem) => {
+      const { code, output, stdout } = await policy('eval', '-b', 'mine', ...args);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(output).toContain(problem);
+    },
+  );
 });
 
 test('bench measures both documents, new and known, beside a policy that does nothing', async () => {

@@ -18,7 +18,7 @@ import type { RedisServer } from '../helpers/redis-server.ts';
 const TIMEOUT_MS = 100;
 const RESERVATION_TTL_MS = 3_000;
 const CALLERS = 16;
-const TURNS = fullLength ? 25 : 8;
+const TURNS = fullLength ? 25 : 3;
 
 const tenants = Array.from({ length: 14 }, (_, index) => `tenant-${index}`);
 /** A provider that is short, so that takes are refused and given back; tenants of which some are short themselves. */

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { BRING_TIMEOUT_MS } from '../helpers/bring.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { fullLength } from '../helpers/full-length.ts';
 import { Front } from './front.ts';
 import { type Counted, ModelServer } from './model-server.ts';
 import { OpenClaw } from './openclaw.ts';
@@ -174,15 +175,19 @@ test('a run that is given up before the model says a word costs nothing', { time
   await ledgerOf('web', inLedger(sum(...asWeb)));
 });
 
-test('deny_style block: the message is an error of OpenClaw, in words that no channel replaces', {
-  timeout: TURN_MS,
-}, async () => {
-  await openclaw.configure({ rating: { ...rating, deny_style: 'block' } });
-  const { calls, result } = await during(() => telegram.say(PEOPLE.bob, 'And now?', /budget/));
-  expect(result).toBe(`Your message could not be sent: ${REFUSED} (blocked by rating-engine)`);
-  expect(calls).toEqual([]);
-  await openclaw.configure({ rating });
-});
+test.runIf(fullLength)(
+  'deny_style block: the message is an error of OpenClaw, in words that no channel replaces',
+  {
+    timeout: TURN_MS,
+  },
+  async () => {
+    await openclaw.configure({ rating: { ...rating, deny_style: 'block' } });
+    const { calls, result } = await during(() => telegram.say(PEOPLE.bob, 'And now?', /budget/));
+    expect(result).toBe(`Your message could not be sent: ${REFUSED} (blocked by rating-engine)`);
+    expect(calls).toEqual([]);
+    await openclaw.configure({ rating });
+  },
+);
 
 test('429 of the provider: the fallback answers, the model cools down in the status, and the next run leaves it alone', {
   timeout: TURN_MS,

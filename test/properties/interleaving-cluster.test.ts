@@ -8,5 +8,5 @@ describeInterleaving(
     const stores = await ClusterStores.start();
     return (caller) => stores.openWithClock(caller);
   },
-  { expires: 'oldest of each partition', seeds: fullLength ? 20 : 4 },
+  { expires: 'oldest of each partition', seeds: fullLength ? 20 : 2 },
 );

@@ -8,5 +8,5 @@ describeInterleaving(
     const stores = await RedisStores.start();
     return (caller) => stores.openWithClock(caller);
   },
-  { seeds: fullLength ? 20 : 10 },
+  { seeds: fullLength ? 20 : 6 },
 );

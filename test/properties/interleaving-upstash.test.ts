@@ -8,5 +8,5 @@ describeInterleaving(
     const stores = await UpstashStores.start();
     return (caller) => stores.openWithClock(caller);
   },
-  { seeds: fullLength ? 20 : 4 },
+  { seeds: fullLength ? 20 : 2 },
 );

@@ -25,16 +25,23 @@ export async function copyProgram(changes: readonly Change[] = []): Promise<stri
     await cp(join(packageRoot, path), join(root, path), { recursive: true });
   }
   for (const path of LINKED) await symlink(join(packageRoot, path), join(root, path));
+  for (const [file, text] of await changedFiles(changes)) await writeFile(join(root, file), text);
+  return root;
+}
+
+/** The texts of the files that are changed, by their paths. Throws as `copyProgram`. */
+export async function changedFiles(changes: readonly Change[]): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
   for (const { file, from, to } of changes) {
-    const text = await readFile(join(root, file), 'utf8');
+    const text = texts.get(file) ?? (await readFile(join(packageRoot, file), 'utf8'));
     const times = text.split(from).length - 1;
     if (times !== 1) throw new Error(`${file} has ${times} times, and not once: ${from}`);
-    await writeFile(
-      join(root, file),
+    texts.set(
+      file,
       text.replace(from, () => to),
     );
   }
-  return root;
+  return texts;
 }
 
 export const CLOCK_OFFSET_KEY = 'ocr:{p0}:clock-offset';
