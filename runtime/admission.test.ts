@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
-import { admitting } from './admission.ts';
+import { Admission, admitting } from './admission.ts';
 
 /** As much of a request as is looked at, on a connection of its own unless another is given. */
 class Incoming extends EventEmitter {
@@ -33,7 +33,7 @@ function open(requests: number) {
     refused += 1;
   };
   const pending = () => new Promise<Response>((resolve) => answers.push(() => resolve(new Response('done'))));
-  const fetch = admitting(pending, { requests, onRefused });
+  const fetch = admitting(pending, new Admission(requests), onRefused);
   return {
     ask: async (incoming?: Incoming) => fetch(request, env(incoming)),
     answerAll: () => {
@@ -57,13 +57,10 @@ test('so many at once are looked at, the others are told to come again; an answe
 });
 
 test('a request that fails makes room too', async () => {
-  const failing = admitting(() => Promise.reject(new Error('x')), { requests: 1 });
-  const throwing = admitting(
-    () => {
-      throw new Error('x');
-    },
-    { requests: 1 },
-  );
+  const failing = admitting(() => Promise.reject(new Error('x')), new Admission(1));
+  const throwing = admitting(() => {
+    throw new Error('x');
+  }, new Admission(1));
   for (let i = 0; i < 3; i++) {
     await expect(failing(request, env())).rejects.toThrow('x');
     expect(() => throwing(request, env())).toThrow('x');

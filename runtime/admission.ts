@@ -12,25 +12,32 @@ interface Bindings {
 
 type Fetch = (request: Request, env: Bindings) => Response | Promise<Response>;
 
-export interface AdmissionLimits {
-  /** Requests that may be answered at once. */
-  requests: number;
-  onRefused?: () => void;
-}
-
 /**
- * Bounds what is under way: so no queue behind it grows without end, whoever sends however much on however few connections. What is
- * beyond is answered at once, with 503 and `Retry-After`, before anything of it is looked at.
+ * Bounds what is under way: so no queue behind it grows without end, whoever sends however much on however few connections.
  *
  * A request has its place from the last byte of its body on. Before that it costs its connection, of which there is a bound too: who sends
  * a body byte by byte takes nobody's place.
  */
-export function admitting(fetch: Fetch, { onRefused, requests: most }: AdmissionLimits): Fetch {
-  const others = new Places(most);
-  const watched = new Places(MAX_WATCHED);
+export class Admission {
+  readonly #others: Places;
+  readonly #watched = new Places(MAX_WATCHED);
+
+  /** `most`: requests that may be answered at once. */
+  constructor(most: number) {
+    this.#others = new Places(most);
+  }
+
+  /** Undefined: there is no place. Else what gives it back. */
+  enter(incoming: IncomingMessage): (() => void) | undefined {
+    const places = WATCHED.test(incoming.url ?? '') ? this.#watched : this.#others;
+    return places.enter(incoming);
+  }
+}
+
+/** What has no place is answered at once, with 503 and `Retry-After`, before anything of it is looked at. */
+export function admitting(fetch: Fetch, admission: Admission, onRefused?: () => void): Fetch {
   return (request, env) => {
-    const places = WATCHED.test(env.incoming.url ?? '') ? watched : others;
-    const leave = places.enter(env.incoming);
+    const leave = admission.enter(env.incoming);
     if (!leave) {
       onRefused?.();
       return overloaded();
@@ -58,7 +65,6 @@ class Places {
     this.#most = most;
   }
 
-  /** Undefined: there is no place. Else what gives it back. */
   enter(incoming: IncomingMessage): (() => void) | undefined {
     // Another request behind it: it is whole.
     this.#arriving.get(incoming.socket)?.();

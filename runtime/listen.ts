@@ -1,10 +1,11 @@
-import type { Server } from 'node:http';
-import { type HttpBindings, serve } from '@hono/node-server';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { admitting } from './admission.ts';
+import { Admission, admitting } from './admission.ts';
 import { answerClientError } from './client-error.ts';
 import { DEFAULT_LIMITS, type ListenerLimits } from './listener-limits.ts';
-import { withValidHost } from './valid-host.ts';
+import { hostCheck, withValidHost } from './valid-host.ts';
 
 /** Of a request, all together; Node's own bound, said here so that no flag of it changes ours. */
 const MAX_HEADERS_BYTES = 16 * 1024;
@@ -20,6 +21,12 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/**
+ * Answers a request on Node's own objects, or leaves it to the app and says so with false. `enter` is to be asked before anything costs: it
+ * gives what to call once it is answered, or undefined where too many are under way; then it is for the app to say so.
+ */
+export type Direct = (incoming: IncomingMessage, outgoing: ServerResponse, enter: Admission['enter']) => boolean;
+
 export interface ListenOptions {
   host: string;
   port: number;
@@ -28,28 +35,20 @@ export interface ListenOptions {
   limits?: ListenerLimits;
   /** Told of each request and connection that is one too many. */
   onRefused?: () => void;
+  /** Asked first, for every request with a host. */
+  direct?: Direct | undefined;
 }
 
 /** Serves an app over HTTP; port 0 picks a free one. Throws with the address and what to do if it is taken. */
 export function listen(
   app: Hono,
-  { host, limits = DEFAULT_LIMITS, onRefused = () => {}, port, variable }: ListenOptions,
+  { direct = () => false, host, limits = DEFAULT_LIMITS, onRefused = () => {}, port, variable }: ListenOptions,
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const admitted = admitting(
-      withValidHost((request, env) => app.fetch(request, env)),
-      { ...limits, onRefused },
+    const server = createServer(
+      timeLimits(limits),
+      listener(app, direct, { host, onRefused, requests: limits.requests }),
     );
-    const fetch: Parameters<typeof serve>[0]['fetch'] = (request, env) => admitted(request, env as HttpBindings);
-    const server = serve({ fetch, hostname: host, port, serverOptions: timeLimits(limits) }, (address) => {
-      const shown = host.includes(':') ? `[${host}]` : host;
-      resolve({
-        port: address.port,
-        url: `http://${shown}:${address.port}`,
-        drain: () => endConnections(server as Server),
-        close: () => closeServer(server as Server),
-      });
-    }) as Server;
     server.on('clientError', answerClientError);
     server.on('checkContinue', (request, response) => {
       // Not while an answer to another request is still to come on this connection: where its own answer is bytes, Node would put it between
@@ -69,7 +68,39 @@ export function listen(
         taken ? new Error(`${host}:${port} is in use; set ${variable} to a free port, or to 0 to pick one`) : error,
       );
     });
+    server.listen(port, host, () => {
+      const shown = host.includes(':') ? `[${host}]` : host;
+      const { port: given } = server.address() as AddressInfo;
+      resolve({
+        port: given,
+        url: `http://${shown}:${given}`,
+        drain: () => endConnections(server),
+        close: () => closeServer(server),
+      });
+    });
   });
+}
+
+interface Rules {
+  host: string;
+  onRefused: () => void;
+  /** So many may be under way. */
+  requests: number;
+}
+
+function listener(app: Hono, direct: Direct, { host, onRefused, requests }: Rules): RequestListener {
+  const admission = new Admission(requests);
+  const enter = admission.enter.bind(admission);
+  const isValid = hostCheck();
+  const admitted = admitting(
+    withValidHost((request, env) => app.fetch(request, env), isValid),
+    admission,
+    onRefused,
+  );
+  const byApp = getRequestListener((request, env) => admitted(request, env as HttpBindings), { hostname: host });
+  return (incoming, outgoing) => {
+    if (!(isValid(incoming) && direct(incoming, outgoing, enter))) void byApp(incoming, outgoing);
+  };
 }
 
 const timeLimits = ({ headersMs, keepAliveMs, requestMs }: ListenerLimits) => ({

@@ -1,16 +1,14 @@
 import { type Context, Hono } from 'hono';
-import { HTTPException } from 'hono/http-exception';
-import type { Registry } from 'prom-client';
 import type { Clock } from '../runtime/clock.ts';
 import type { Environment } from '../runtime/config/environment.ts';
 import type { Config } from '../runtime/config/files.ts';
 import type { ConfigStatus } from '../runtime/config/live-config.ts';
+import type { Direct } from '../runtime/listen.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Tracing } from '../runtime/tracing/tracing.ts';
-import { errorText, wireError } from '../schemas/errors.ts';
 import type { Granted } from './admin/granted.ts';
 import { adminRoutes } from './admin/routes.ts';
-import { type CounterStore, CountersUnavailable } from './counters/contract.ts';
+import type { CounterStore } from './counters/contract.ts';
 import type { Decider } from './decision/decide.ts';
 import type { OwedJournal } from './decision/owed/journal.ts';
 import type { DecisionLog } from './decision-log/decision-log.ts';
@@ -22,8 +20,6 @@ import type { DecisionMetrics } from './metrics.ts';
 import type { Notices } from './notices/notices.ts';
 import type { Peps } from './peps/peps.ts';
 import { pepRoutes } from './peps/routes.ts';
-import { InputError } from './policy/canonical.ts';
-import { NoPolicy } from './policy/policies.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PolicyStatus } from './policy/status.ts';
 import type { HealthView } from './providers/health-view.ts';
@@ -34,8 +30,10 @@ import { batchRoutes } from './routes/batch.ts';
 import { dataRoutes } from './routes/data.ts';
 import { dataV0Routes } from './routes/data-v0.ts';
 import { decisionRoutes } from './routes/decisions.ts';
+import { directData } from './routes/direct-data.ts';
+import { failure } from './routes/failure.ts';
 import { type Going, healthRoutes } from './routes/health.ts';
-import { httpMetrics } from './routes/http-metrics.ts';
+import { type HttpDurations, httpMetrics } from './routes/http-metrics.ts';
 import { notOfferedRoutes } from './routes/not-offered.ts';
 import { commonToAllPaths } from './routes/paths.ts';
 import { providerStatusRoutes } from './routes/provider-status.ts';
@@ -60,7 +58,7 @@ export interface AppDeps {
   /** Undefined: nothing is traced. */
   tracing: Tracing | undefined;
   peps: Peps;
-  registry: Registry;
+  durations: HttpDurations;
   /** Of all processes that share the port, as Prometheus reads them. */
   allMetrics: () => Promise<string>;
   environment: Environment;
@@ -80,14 +78,20 @@ export interface AppDeps {
   log: Log;
 }
 
+export interface SidecarApp {
+  app: Hono;
+  /** Undefined: every request goes through the app, which traces it. */
+  direct: Direct | undefined;
+}
+
 /** The sidecar's routes. Knows nothing of sockets and signals. */
-export function createApp(deps: AppDeps): Hono {
+export function createApp(deps: AppDeps): SidecarApp {
   const { environment } = deps;
   const app = new Hono();
-  app.onError((error, c) => failure(error, c, deps.log));
+  app.onError((error, c) => failure(error, { path: c.req.path, route: c.req.routePath }, deps.log));
   app.notFound(notFound);
   if (deps.tracing) app.use(deps.tracing.requests);
-  app.use(httpMetrics(deps.registry, deps.clock), commonToAllPaths);
+  app.use(httpMetrics(deps.durations, deps.clock), commonToAllPaths);
   app.route('/', healthRoutes(deps));
   const authenticated = authenticate(deps.identities);
   for (const path of ['/', '/v0/*', '/v1/*']) app.use(path, authenticated);
@@ -109,10 +113,8 @@ export function createApp(deps: AppDeps): Hono {
   app.route('/', authzRoutes(deps));
   app.route('/', adminRoutes(deps));
   app.route('/', notOfferedRoutes());
-  return app;
+  return { app, direct: deps.tracing ? undefined : directData(data) };
 }
-
-const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 /** As Go's server answers, so that a client sees no difference between a path that OPA has not and one that we have not. */
 const notFound = (c: Context) =>
@@ -120,28 +122,3 @@ const notFound = (c: Context) =>
     'Content-Type': 'text/plain; charset=utf-8',
     'X-Content-Type-Options': 'nosniff',
   });
-
-/** A failure in OPA's shape. What went wrong inside is for the log, not for the caller. */
-function failure(error: Error, c: Context, log: Log): Response {
-  const response = error instanceof HTTPException ? error.getResponse() : unexpected(error, c, log);
-  if (/^\/v[01]\/data/.test(c.req.path)) response.headers.set('Vary', 'Accept-Encoding');
-  return response;
-}
-
-function unexpected(error: Error, c: Context, log: Log): Response {
-  if (error instanceof InputError) {
-    const body = errorText(wireError('invalid_parameter', error.message));
-    return new Response(body, { status: 400, headers: JSON_TYPE });
-  }
-  if (error instanceof CountersUnavailable) {
-    log.error({ err: error, path: c.req.routePath }, 'the counters cannot be reached');
-    const body = errorText(wireError('internal_error', 'the counters cannot be reached'));
-    return new Response(body, { status: 503, headers: { ...JSON_TYPE, 'Retry-After': '1' } });
-  }
-  if (error instanceof NoPolicy) {
-    const body = errorText(wireError('internal_error', error.message));
-    return new Response(body, { status: 503, headers: { ...JSON_TYPE, 'Retry-After': '1' } });
-  }
-  log.error({ err: error, path: c.req.routePath }, 'request failed');
-  return new Response(errorText(wireError('internal_error', 'internal error')), { status: 500, headers: JSON_TYPE });
-}

@@ -28,7 +28,7 @@ export async function serveSidecar(
   const tracing = process.tracing?.('sidecar');
   const going = { begun: false };
   const overload = new Overload({ clock: systemClock, log });
-  const app = await createSidecar({
+  const { app, direct } = await createSidecar({
     ...process,
     tracing,
     adminToken,
@@ -45,6 +45,7 @@ export async function serveSidecar(
     variable: 'PORT',
     limits: listenerLimits(environment, SILENCE_MS),
     onRefused: overload.refused,
+    direct,
   });
   closers.add('sidecar listener', async () => {
     going.begun = true;

@@ -1,4 +1,3 @@
-import type { Hono } from 'hono';
 import { Registry } from 'prom-client';
 import { v4 as uuidv4 } from 'uuid';
 import type { Clock } from '../runtime/clock.ts';
@@ -12,7 +11,7 @@ import { packageVersion } from '../runtime/package-root.ts';
 import type { Closers } from '../runtime/shutdown.ts';
 import type { Tracing } from '../runtime/tracing/tracing.ts';
 import { Granted } from './admin/granted.ts';
-import { createApp } from './app.ts';
+import { createApp, type SidecarApp } from './app.ts';
 import { AuditTrail } from './audit-trail.ts';
 import type { CounterStore } from './counters/contract.ts';
 import { Decider } from './decision/decide.ts';
@@ -50,6 +49,7 @@ import { LimitCorrections } from './providers/limit-corrections.ts';
 import { observeProviders } from './providers/metrics.ts';
 import { ProviderReports } from './providers/provider-reports.ts';
 import type { Going } from './routes/health.ts';
+import { HttpDurations } from './routes/http-metrics.ts';
 import { ShadowCounts } from './shadow/counts.ts';
 import { Shadow } from './shadow/shadow.ts';
 import { SomeLines } from './shadow/some-lines.ts';
@@ -86,7 +86,7 @@ export async function createSidecar({
   worker,
   overload,
   going = { begun: false },
-}: SidecarDeps): Promise<Hono> {
+}: SidecarDeps): Promise<SidecarApp> {
   const registry = new Registry();
   worker?.share(registry);
   const phases = measuredPhases(registry, clock, tracing);
@@ -180,7 +180,7 @@ export async function createSidecar({
     usageReports: new UsageReports(registry),
     tracing,
     peps: new Peps(clock, log),
-    registry,
+    durations: new HttpDurations(registry),
     allMetrics: async () => (await worker?.metrics()) ?? registry.metrics(),
     environment,
     identities,

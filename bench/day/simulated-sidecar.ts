@@ -43,7 +43,7 @@ export async function startSimulatedSidecar({
   });
   const config = new LiveConfig({ folder: environment.CONFIG_DIR, clock, log });
   const { store } = createScratchStore({ clock });
-  const app = await createSidecar({ environment, config, store, clock, log, closers, adminToken: undefined });
+  const { app } = await createSidecar({ environment, config, store, clock, log, closers, adminToken: undefined });
   const post: SimulatedSidecar['post'] = async (path, body) => {
     const headers = { 'Content-Type': 'application/json' };
     const response = await app.request(path, { method: 'POST', headers, body: JSON.stringify(body) });

@@ -14,7 +14,8 @@ export interface IdentifiedEnv {
 export function authenticate(identities: Identities): MiddlewareHandler<IdentifiedEnv> {
   return async function identified(c, next) {
     const shown = shownBy(c);
-    const identity = await identities.identify(shown);
+    const incoming = incomingOf(c);
+    const identity = await ((incoming && handedOver.get(incoming)) ?? identities.identify(shown));
     if (identity.type === 'unidentified') throw identities.refusal(identity, shown);
     c.set('identity', identity);
     c.set('address', identities.addressOf(shown));
@@ -28,9 +29,24 @@ export const serviceOnly: MiddlewareHandler<IdentifiedEnv> = async (c, next) => 
   return next();
 };
 
+/** Who is calling, of requests that were looked at before the routes: a guess is counted once. */
+const handedOver = new WeakMap<IncomingMessage, ReturnType<Identities['identify']>>();
+
+/** Leaves to the routes whoever is not identified, or not at once. Undefined for these. */
+export function identifiedAtOnce(
+  identities: Identities,
+  incoming: IncomingMessage,
+  shown: Shown,
+): Identity | undefined {
+  const who = identities.identify(shown);
+  if (!(who instanceof Promise) && who.type !== 'unidentified') return who;
+  handedOver.set(incoming, who);
+  return undefined;
+}
+
 /** What a request shows of who is calling. */
 export function shownBy(c: Context): Shown {
-  const incoming = (c.env as { incoming?: IncomingMessage } | undefined)?.incoming;
+  const incoming = incomingOf(c);
   return {
     authorization: c.req.header('Authorization'),
     apiKey: c.req.header('X-API-Key'),
@@ -38,3 +54,13 @@ export function shownBy(c: Context): Shown {
     address: incoming?.socket?.remoteAddress,
   };
 }
+
+/** The same of Node's request, for one that says no header twice: of such it drops or joins the values. */
+export const shownIn = (incoming: IncomingMessage): Shown => ({
+  authorization: incoming.headers.authorization,
+  apiKey: incoming.headers['x-api-key'] as string | undefined,
+  values: (name) => incoming.headersDistinct[name.toLowerCase()] ?? [],
+  address: incoming.socket.remoteAddress,
+});
+
+const incomingOf = (c: Context) => (c.env as { incoming?: IncomingMessage } | undefined)?.incoming;

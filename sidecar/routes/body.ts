@@ -3,6 +3,7 @@ import { gunzip } from 'node:zlib';
 import type { Context } from 'hono';
 import { parseJson } from './json.ts';
 import { Refusal } from './refusal.ts';
+import { brokenOff } from './whole-body.ts';
 
 export interface BodyLimit {
   /** Of the body as it comes, and once more of what it unpacks to. */
@@ -48,7 +49,11 @@ async function readBytes(c: Context, limit: BodyLimit): Promise<Buffer> {
   const length = c.req.header('Content-Length');
   if (length !== undefined && c.req.header('Transfer-Encoding') === undefined) {
     if (!(Number(length) <= limit.maxBytes)) throw tooLarge(limit, 'it is');
-    return Buffer.from(await c.req.raw.arrayBuffer().catch(brokenOff));
+    return Buffer.from(
+      await c.req.raw.arrayBuffer().catch(() => {
+        throw brokenOff();
+      }),
+    );
   }
   return readChunks(c.req.raw, limit);
 }
@@ -67,11 +72,6 @@ async function readChunks(request: Request, limit: BodyLimit): Promise<Buffer> {
     throw error instanceof Refusal ? error : brokenOff();
   }
   return Buffer.concat(chunks);
-}
-
-/** The caller went away, or took longer than it may. Nobody reads this answer; what matters is that it is no failure of ours. */
-function brokenOff(): never {
-  throw new Refusal(400, 'invalid_parameter', 'the body did not come in whole');
 }
 
 const tooLarge = ({ maxBytes, status }: BodyLimit, what: string) =>

@@ -20,7 +20,7 @@ export interface DataDeps extends EvaluateDeps {
   version: string;
 }
 
-const PREFIX = '/v1/data';
+export const PREFIX = '/v1/data';
 
 /**
  * OPA's Data API: https://www.openpolicyagent.org/docs/rest-api#data-api
@@ -44,7 +44,7 @@ export function dataRoutes(deps: DataDeps): Hono<IdentifiedEnv> {
 }
 
 /** As OPA reads it: without a body, without the key or with null there is no input, and a body is an object. */
-function inputOf(body: unknown): unknown {
+export function inputOf(body: unknown): unknown {
   if (body === undefined || body === null) return undefined;
   if (isObject(body)) return Object.hasOwn(body, 'input') ? (body.input ?? undefined) : undefined;
   throw new Refusal(

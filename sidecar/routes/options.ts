@@ -11,7 +11,8 @@ export interface Options {
   dryRun: boolean;
 }
 
-const NONE: Options = {
+/** Of who asks for nothing but the answer. */
+export const NO_OPTIONS: Options = {
   pretty: false,
   metrics: false,
   provenance: false,
@@ -24,7 +25,7 @@ const MODES = ['notes', 'fails', 'full', 'debug'] as const;
 
 /** Parameters that mean nothing here are passed over, as OPA does. */
 export function readOptions(c: Context): Options {
-  if (!c.req.url.includes('?')) return NONE;
+  if (!c.req.url.includes('?')) return NO_OPTIONS;
   const given = c.req.queries();
   const has = (name: string) => isTrue(Object.hasOwn(given, name) ? given[name] : undefined);
   const explain = given.explain?.map((mode) => MODES.find((known) => known === mode)).find(Boolean);

@@ -28,13 +28,25 @@ export function dataReply(
   { headers, pretty = false, status = 200 }: ReplyOptions = {},
 ): Response | Promise<Response> {
   const body = text(value, pretty);
-  const all = { 'Content-Type': 'application/json', Vary: 'Accept-Encoding', ...headers };
-  if (body.length < gzipMinLength && Buffer.byteLength(body) < gzipMinLength) return c.body(body, status, all);
-  if (!takesGzip(c.req.header('Accept-Encoding'))) return c.body(body, status, all);
-  return pack(body).then((packed) => c.body(new Uint8Array(packed), status, { ...all, 'Content-Encoding': 'gzip' }));
+  const all = { ...DATA_HEADERS, ...headers };
+  const packed = packedBody(body, gzipMinLength, c.req.header('Accept-Encoding'));
+  return packed
+    ? packed.then((bytes) => c.body(new Uint8Array(bytes), status, { ...all, ...GZIP }))
+    : c.body(body, status, all);
 }
 
-const text = (value: unknown, pretty: boolean) => `${JSON.stringify(value, null, pretty ? 2 : undefined)}\n`;
+export const DATA_HEADERS = { 'Content-Type': 'application/json', Vary: 'Accept-Encoding' };
+
+export const GZIP = { 'Content-Encoding': 'gzip' };
+
+/** Undefined for a body that is sent as it is. `accepted`: the header `Accept-Encoding`. */
+export function packedBody(body: string, minLength: number, accepted: string | undefined): Promise<Buffer> | undefined {
+  if (body.length < minLength && Buffer.byteLength(body) < minLength) return undefined;
+  return takesGzip(accepted) ? pack(body) : undefined;
+}
+
+/** JSON as OPA writes it. */
+export const text = (value: unknown, pretty = false) => `${JSON.stringify(value, null, pretty ? 2 : undefined)}\n`;
 
 /** A coding with the quality 0 is one that the caller does not take. */
 function takesGzip(accepted: string | undefined): boolean {
