@@ -43,15 +43,12 @@ export class DecisionMetrics {
     totalOf(registry, 'openclaw_throttled_decisions_total', help, () => this.#throttled);
   }
 
-  /** `tenant`: whose decision it is. */
-  async observe(pkg: string, decide: () => Promise<Answer | Conflict>, tenant = ''): Promise<Answer | Conflict> {
-    const start = this.#clock.monotonic();
-    const answer = await decide();
+  /** A decision that began at `start`, on the monotonic clock. `tenant`: whose it is. */
+  note(pkg: string, start: number, answer: Answer | Conflict, tenant = ''): void {
     const tally = this.#packages.get(pkg) ?? this.#tally(pkg);
     tally.duration.observe((this.#clock.monotonic() - start) / 1000);
     if (answer === 'conflict') add(tally.denied, 'conflict');
     else this.#count(tally, answer, tenant);
-    return answer;
   }
 
   #count(tally: Tally, answer: Answer, tenant: string): void {

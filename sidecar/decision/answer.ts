@@ -7,7 +7,7 @@ export interface Answer {
   /** Undefined where nothing could be counted: refused by the plan, a failed policy, an unreachable store. */
   outcome: Outcome | undefined;
   /** Ids of the limits that decided, where the policy says so. */
-  about?: readonly string[];
+  about?: readonly string[] | undefined;
   plan: Plan | undefined;
   /** The same request id was granted before; this is its answer again. */
   replayed: boolean;

@@ -68,7 +68,10 @@ export class Decider {
     try {
       const planned = during(this.#deps.phases?.plan, () => policy.plan(request.pkg, request.input));
       const plan = planned instanceof Promise ? await planned : planned;
-      return await (plan.refuse ? step.refused(plan, plan.refuse) : step.counted(plan));
+      const before = plan.refuse ? step.refused(plan, plan.refuse) : step.owedBefore(plan);
+      if (before) return await before;
+      const answer = step.answered(plan, await step.take(plan));
+      return answer instanceof Promise ? await answer : answer;
     } catch (error) {
       if (error instanceof PolicyError) return step.failed('policy_error', 500, error);
       if (error instanceof CountersUnavailable) return step.failed('counters_unavailable', 503, error);
@@ -87,6 +90,17 @@ const REVOKED: Decision = {
   warnings: [],
   obligations: {},
 };
+
+interface Uncounted {
+  kind: 'uncounted';
+  answer: Answer | Conflict;
+}
+
+/** What was counted, or is now. */
+type Counted = Exclude<TakeResult, { kind: 'conflict' | 'closed' }>;
+
+/** Whether what was taken stays, and nothing is granted that a limit refused. */
+const stands = ({ allow }: Decision, { kind, outcome }: Counted) => (allow ? outcome.granted : kind !== 'taken');
 
 /** One decision on its way. */
 class Step {
@@ -112,38 +126,71 @@ class Step {
     return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, { plan });
   }
 
-  async counted(plan: Plan): Promise<Answer | Conflict> {
-    const { owed } = this.#deps;
-    const waiting = owed?.request(this.#request.subject.tenant_id, this.#request.requestId);
-    if (waiting && !this.#dryRun) return this.#owedBefore(plan, waiting);
-    let result: TakeResult;
-    try {
-      result = await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
-    } catch (error) {
-      if (!owed?.allows || !(error instanceof CountersUnavailable) || error instanceof RecordsFull) throw error;
-      return this.#uncounted(owed, plan, error.lost);
-    }
-    return this.#answered(plan, result);
+  /** Undefined where its request id was not granted while the store was away. */
+  owedBefore(plan: Plan): Promise<Answer | Conflict> | undefined {
+    const { requestId, subject } = this.#request;
+    const waiting = this.#dryRun ? undefined : this.#deps.owed?.request(subject.tenant_id, requestId);
+    return waiting && this.#owed(plan, waiting);
   }
 
-  async #answered(plan: Plan, result: TakeResult): Promise<Answer | Conflict> {
+  /** What the store says; where it is away and the operator prefers to allow, the answer without it. */
+  async take(plan: Plan): Promise<TakeResult | Uncounted> {
+    const phase = this.#dryRun ? undefined : this.#deps.phases?.take;
+    const begun = phase?.begin() ?? 0;
+    let failure: unknown;
+    try {
+      return await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
+    } catch (error) {
+      failure = error;
+    } finally {
+      phase?.end(begun);
+    }
+    const { owed } = this.#deps;
+    if (!owed?.allows || !(failure instanceof CountersUnavailable) || failure instanceof RecordsFull) throw failure;
+    return { kind: 'uncounted', answer: await this.#uncounted(owed, plan, failure.lost) };
+  }
+
+  /** At once where what the policy says of it is remembered, and it stands. */
+  answered(plan: Plan, result: TakeResult | Uncounted): Answer | Conflict | Promise<Answer> {
+    if (result.kind === 'uncounted') return result.answer;
     if (result.kind === 'conflict') return 'conflict';
     if (result.kind === 'closed') return this.#answer(REVOKED, { plan, at: result.at });
-    const { about, ...decision } = await this.#decided(plan, result);
-    if (result.kind === 'taken' && !decision.allow && !this.#dryRun) {
-      await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
+    const decision = this.#decided(plan, result);
+    if (decision instanceof Promise || !stands(decision, result)) return this.#answeredLater(plan, result, decision);
+    return this.#told(plan, result, decision);
+  }
+
+  /** A policy that fails on what was taken gives it back, as one that denies does; one that grants what a `deny` limit refused has failed. */
+  async #answeredLater(plan: Plan, result: Counted, decided: Decision | Promise<Decision>): Promise<Answer> {
+    const isTaken = result.kind === 'taken' && !this.#dryRun;
+    let answer: Answer;
+    try {
+      const decision = await decided;
+      if (decision.allow && !result.outcome.granted) {
+        throw new PolicyError(`${this.#request.pkg}/decision allows what a limit refused`);
+      }
+      answer = this.#told(plan, result, decision);
+    } catch (error) {
+      if (isTaken) await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
+      throw error;
     }
-    return this.#answer(decision, {
+    if (isTaken && !answer.decision.allow) await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
+    return answer;
+  }
+
+  #told(plan: Plan, result: Counted, decision: Decision): Answer {
+    const { at, outcome } = result;
+    const isReplayed = result.kind === 'replayed';
+    return {
+      decisionId: isReplayed ? result.decisionId : this.#decisionId,
+      decision: fillTemplates(decision, outcome, plan, at),
+      outcome,
+      about: decision.about,
       plan,
-      outcome: result.outcome,
-      ...(about && { about }),
-      at: result.at,
-      ...(result.kind === 'replayed' && {
-        replayed: true,
-        decisionId: result.decisionId,
-        policyRevision: result.policyRevision ?? '',
-      }),
-    });
+      replayed: isReplayed,
+      policyRevision: isReplayed ? (result.policyRevision ?? '') : this.#policy.revision,
+      at,
+    };
   }
 
   /** The store is away, and the operator prefers to allow: as if there were room, and written down to be charged. */
@@ -159,13 +206,13 @@ class Step {
       const owed = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint, decidedAt, lost };
       const grant = await journal.add(owed);
       // Two with one request id arrived together.
-      if (grant.decisionId !== this.#decisionId) return this.#owedBefore(plan, grant);
+      if (grant.decisionId !== this.#decisionId) return this.#owed(plan, grant);
     }
     return this.#answer(decision, { plan, degraded: true });
   }
 
   /** Its request id was granted while the store was away, and is not charged yet. */
-  async #owedBefore(plan: Plan, grant: OwedGrant): Promise<Answer | Conflict> {
+  async #owed(plan: Plan, grant: OwedGrant): Promise<Answer | Conflict> {
     if (grant.fingerprint !== this.#request.fingerprint) return 'conflict';
     await grant.written;
     const { decisionId, policyRevision = '' } = grant;
@@ -197,7 +244,7 @@ class Step {
       fingerprint,
       ...(keyGate !== undefined && { keyGate }),
     };
-    return during(this.#deps.phases?.take, () => this.#deps.denials.take(request));
+    return this.#deps.denials.take(request);
   }
 
   /** What the policy makes of an outcome. */
@@ -211,21 +258,13 @@ class Step {
     return outcome.granted ? { kind: 'taken', at, outcome, receipt: () => '' } : { kind: 'refused', at, outcome };
   }
 
-  /** A policy that fails on what was taken gives it back; one that grants what a `deny` limit refused has failed. */
-  async #decided(plan: Plan, result: Exclude<TakeResult, { kind: 'conflict' | 'closed' }>): Promise<Decision> {
-    const { outcome } = result;
-    // The policy that granted it is gone: what stands is that it was granted.
+  /** Of what is repeated under another policy that policy is gone: what stands is that it was granted. */
+  #decided(plan: Plan, result: Counted): Decision | Promise<Decision> {
     if (result.kind === 'replayed' && result.policyRevision !== this.#policy.revision) return GRANTED;
     try {
-      const decision = await this.#decide(plan, outcome);
-      if (decision.allow && !outcome.granted) {
-        throw new PolicyError(`${this.#request.pkg}/decision allows what a limit refused`);
-      }
-      return { ...fillTemplates(decision, outcome, plan, result.at), ...(decision.about && { about: decision.about }) };
+      return this.#decide(plan, result.outcome);
     } catch (error) {
-      if (result.kind === 'taken' && !this.#dryRun)
-        await this.#deps.revocations.giveBack(this.#decisionId, result.receipt);
-      throw error;
+      return Promise.reject(error);
     }
   }
 

@@ -179,9 +179,9 @@ test('metrics tell of it', async () => {
   const metrics = new DecisionMetrics(registry, clock);
   observeOwed(registry, owed);
   observeRecordsFull(registry, recordsFull);
-  for (let n = 0; n < 3; n++) await metrics.observe(PKG, () => decider.decide(request({ limits: [limit()] })));
+  for (let n = 0; n < 3; n++) metrics.note(PKG, 0, await decider.decide(request({ limits: [limit()] })));
   failure = new RecordsFull(7);
-  await metrics.observe(PKG, () => decider.decide(request({ limits: [limit()] })));
+  metrics.note(PKG, 0, await decider.decide(request({ limits: [limit()] })));
   const text = await registry.metrics();
   expect(text).toContain('openclaw_degraded_decisions_total{package="test/metered",allow="true"} 3');
   expect(text).toContain('openclaw_owed_pending 3');

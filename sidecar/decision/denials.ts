@@ -77,7 +77,7 @@ export class Denials {
       if (reason !== undefined && !place) await this.deny({ decisionId, event, reason });
       return result;
     } finally {
-      if (reason === undefined) place?.giveBack();
+      if (reason === undefined && place) this.#kept.giveBack(place);
     }
   }
 

@@ -4,10 +4,10 @@ import { type Caller, callerKey } from './denial-counts.ts';
 /** So many denials of one caller in one second of the monotonic clock are kept one by one. */
 const KEPT_PER_SECOND = 10;
 
-/** One of the denials that may be kept. */
+/** One of the denials that may be kept: whose, and of which second. */
 export interface Place {
-  /** No denial came of it: another may have the place. */
-  giveBack(): void;
+  readonly taken: Map<string, number>;
+  readonly key: string;
 }
 
 /**
@@ -33,13 +33,14 @@ export class KeptDenials {
     const before = taken.get(key);
     if (before === undefined ? taken.size >= this.#maxCallers : before >= KEPT_PER_SECOND) return undefined;
     taken.set(key, (before ?? 0) + 1);
-    return {
-      giveBack: () => {
-        const left = (taken.get(key) ?? 0) - 1;
-        if (left > 0) taken.set(key, left);
-        else taken.delete(key);
-      },
-    };
+    return { taken, key };
+  }
+
+  /** No denial came of it: another may have the place. */
+  giveBack({ key, taken }: Place): void {
+    const left = (taken.get(key) ?? 0) - 1;
+    if (left > 0) taken.set(key, left);
+    else taken.delete(key);
   }
 
   #ofThisSecond(): Map<string, number> {

@@ -13,17 +13,18 @@ const PERIODS: Record<number, string> = {
   2592000: 'monthly',
 };
 
-/** Whether a decision has anything to fill in. A remembered decision is one object for as long as it is remembered. */
-const plain = new WeakMap<Decision, boolean>();
+/** Decisions with nothing to fill in, as they are told. A remembered decision is one object for as long as it is remembered. */
+const plain = new WeakMap<Decision, Decision | 'has placeholders'>();
 
-function isPlain(decision: Decision): boolean {
+function plainOf(decision: Decision): Decision | 'has placeholders' {
   const known = plain.get(decision);
-  if (known !== undefined) return known;
+  if (known) return known;
   const { message, obligations, warnings } = decision;
   const texts = [message, ...warnings, obligations.footer ?? ''];
-  const is = obligations.notify === undefined && !texts.some((text) => text.includes('{'));
-  plain.set(decision, is);
-  return is;
+  const isPlain = obligations.notify === undefined && !texts.some((text) => text.includes('{'));
+  const told = isPlain ? withoutAbout(decision) : 'has placeholders';
+  plain.set(decision, told);
+  return told;
 }
 
 /**
@@ -32,7 +33,8 @@ function isPlain(decision: Decision): boolean {
  * one that crossed a threshold. `now`: by the clock of what candidates were passed over for.
  */
 export function fillTemplates(decision: Decision, outcome: Outcome, plan: Plan, now: number): Decision {
-  if (isPlain(decision)) return withoutAbout(decision);
+  const known = plainOf(decision);
+  if (known !== 'has placeholders') return known;
   const told = outcome.limits.filter(({ id }) => decision.about?.includes(id));
   const limits = told.length ? told : outcome.limits;
   const own = outcome.limits.filter(({ id }) => ruleOf(id, plan)?.subject.type === 'user');

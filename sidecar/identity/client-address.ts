@@ -26,8 +26,19 @@ export function clientAddress(auth: AuthConfig): (shown: Pick<Shown, 'address' |
   };
 }
 
+/** The last one that was looked at: callers are few, and each asks again and again. */
+const last: { address: string | undefined; plain: string | undefined } = { address: undefined, plain: undefined };
+
 /** `::ffff:10.0.0.1` is 10.0.0.1. Undefined for what is no address. */
 function plain(address: string | undefined): string | undefined {
+  if (address !== last.address) {
+    last.plain = plainOf(address);
+    last.address = address;
+  }
+  return last.plain;
+}
+
+function plainOf(address: string | undefined): string | undefined {
   const bare = address?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '') ?? '';
   return isIP(bare) === 0 ? undefined : bare;
 }

@@ -106,7 +106,7 @@ interface Known<Kind> {
 
 async function metered({
   asked,
-  deps: { decider, granted, metrics, notices, shadow },
+  deps: { clock, decider, granted, metrics, notices, shadow },
   input,
   logged,
   policy,
@@ -119,15 +119,15 @@ async function metered({
     asked: asked.input ?? {},
     address: asked.address,
   });
-  const answer = take
-    ? await metrics.observe(target.pkg, () => decider.decide(request, policy), request.subject.tenant_id)
-    : await decider.preview(request, policy);
+  const start = clock.monotonic();
+  const answer = await (take ? decider.decide(request, policy) : decider.preview(request, policy));
+  if (take) metrics.note(target.pkg, start, answer, request.subject.tenant_id);
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);
   logged?.metered(request, answer, { result, dryRun: !take });
   if (take) {
     shadow?.compare(request, answer);
-    notices?.send(noticesOf(request, answer));
+    if (answer.decision.obligations.notify) notices?.send(noticesOf(request, answer));
   }
   const { decisionId, policyRevision } = answer;
   return { result, decisionId, policyRevision, answer, known: true };

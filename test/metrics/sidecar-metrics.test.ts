@@ -63,17 +63,17 @@ function metrics() {
   const registry = new Registry();
   const clock = new TestClock(NOW);
   const decisions = new DecisionMetrics(registry, clock);
-  const observe = (given: Answer | 'conflict', tenant = 'acme') => decisions.observe('a/b', async () => given, tenant);
+  const observe = (given: Answer | 'conflict', tenant = 'acme') => decisions.note('a/b', 0, given, tenant);
   return { registry, clock, decisions, observe };
 }
 
 test('decisions by reason, those that were throttled, and zeros of what a first time would hide', async () => {
   const { observe, registry } = metrics();
-  await observe(answer({}));
-  await observe(answer({}, { decision: refused('rate_limited', 429) }));
-  await observe(answer({}, { decision: refused('rate_limited', 403) }));
-  await observe('conflict');
-  await observe(answer({}, { degraded: true }));
+  observe(answer({}));
+  observe(answer({}, { decision: refused('rate_limited', 429) }));
+  observe(answer({}, { decision: refused('rate_limited', 403) }));
+  observe('conflict');
+  observe(answer({}, { degraded: true }));
   const text = await registry.metrics();
   expect(text).toContain('openclaw_decisions_total{package="a/b",allow="true",reason="ok"} 2\n');
   expect(text).toContain('openclaw_decisions_total{package="a/b",allow="false",reason="rate_limited"} 2\n');
@@ -86,8 +86,8 @@ test('decisions by reason, those that were throttled, and zeros of what a first 
 
 test('limits of teams are shown as they were last seen, until they are empty again; those of users are not', async () => {
   const { clock, observe, registry } = metrics();
-  await observe(answer({ 'user alice': 99, 'team data': 50, 'department it': 10 }));
-  await observe(answer({ 'team data': 85 }));
+  observe(answer({ 'user alice': 99, 'team data': 50, 'department it': 10 }));
+  observe(answer({ 'team data': 85 }));
   const labels = 'tenant="acme",subject_type="team",subject="data",limit="team:data:tokens:day"';
   const text = await registry.metrics();
   expect(text).toContain(`openclaw_limit_used_ratio{${labels}} 0.85\n`);
@@ -99,14 +99,14 @@ test('limits of teams are shown as they were last seen, until they are empty aga
 
 test('no more than 500 limits are shown, whatever comes', async () => {
   const { observe, registry } = metrics();
-  for (let n = 0; n < 600; n++) await observe(answer({ [`team t${n}`]: 1 }), `tenant-${n}`);
+  for (let n = 0; n < 600; n++) observe(answer({ [`team t${n}`]: 1 }), `tenant-${n}`);
   expect((await registry.metrics()).match(/^openclaw_limit_used_ratio\{/gm)).toHaveLength(500);
 });
 
 test('a threshold is counted when it is crossed, and not when the answer is given again', async () => {
   const { decisions, observe, registry } = metrics();
-  await observe(answer({ 'user alice': 80 }, { crossed: [75] }));
-  await observe(answer({ 'user alice': 80 }, { crossed: [75], replayed: true }));
+  observe(answer({ 'user alice': 80 }, { crossed: [75] }));
+  observe(answer({ 'user alice': 80 }, { crossed: [75], replayed: true }));
   expect(await registry.metrics()).toContain('openclaw_thresholds_crossed_total{subject_type="user",percent="75"} 0\n');
   decisions.limits.crossed('user:bob:tokens:day', [75, 90]);
   decisions.limits.crossed('something else', [50]);
