@@ -27,8 +27,8 @@ export class Admission {
     this.#others = new Places(most);
   }
 
-  /** Undefined: there is no place. Else what gives it back. */
-  enter(incoming: IncomingMessage): (() => void) | undefined {
+  /** Undefined: there is no place. Who gets one says when the body has come in whole, and when the request is answered. */
+  enter(incoming: IncomingMessage): Place | undefined {
     const places = WATCHED.test(incoming.url ?? '') ? this.#watched : this.#others;
     return places.enter(incoming);
   }
@@ -37,54 +37,72 @@ export class Admission {
 /** What has no place is answered at once, with 503 and `Retry-After`, before anything of it is looked at. */
 export function admitting(fetch: Fetch, admission: Admission, onRefused?: () => void): Fetch {
   return (request, env) => {
-    const leave = admission.enter(env.incoming);
-    if (!leave) {
+    const place = admission.enter(env.incoming);
+    if (!place) {
       onRefused?.();
       return overloaded();
     }
+    if (!place.isWhole) env.incoming.once('end', () => place.arrived());
     let answer: Response | Promise<Response>;
     try {
       answer = fetch(request, env);
     } catch (error) {
-      leave();
+      place.leave();
       throw error;
     }
-    if (answer instanceof Promise) return answer.finally(leave);
-    leave();
+    if (answer instanceof Promise) return answer.finally(() => place.leave());
+    place.leave();
     return answer;
   };
 }
 
 class Places {
-  readonly #most: number;
-  #taken = 0;
+  readonly most: number;
+  taken = 0;
   /** On each connection, the request whose body has not come in whole: it is the last one there. */
-  readonly #arriving = new WeakMap<Socket, () => void>();
+  readonly arriving = new WeakMap<Socket, Place>();
 
   constructor(most: number) {
-    this.#most = most;
+    this.most = most;
   }
 
-  enter(incoming: IncomingMessage): (() => void) | undefined {
+  enter(incoming: IncomingMessage): Place | undefined {
     // Another request behind it: it is whole.
-    this.#arriving.get(incoming.socket)?.();
-    if (this.#taken >= this.#most) return undefined;
-    let state: 'arriving' | 'in' | 'left' = 'arriving';
-    const arrived = () => {
-      if (state !== 'arriving') return;
-      state = 'in';
-      this.#taken += 1;
-      this.#arriving.delete(incoming.socket);
-    };
-    if (hasBody(incoming)) {
-      this.#arriving.set(incoming.socket, arrived);
-      incoming.once('end', arrived);
-    } else arrived();
-    return () => {
-      if (state === 'in') this.#taken -= 1;
-      else this.#arriving.delete(incoming.socket);
-      state = 'left';
-    };
+    this.arriving.get(incoming.socket)?.arrived();
+    if (this.taken >= this.most) return undefined;
+    const place = new Place(this, incoming.socket);
+    if (hasBody(incoming)) this.arriving.set(incoming.socket, place);
+    else place.arrived();
+    return place;
+  }
+}
+
+/** One request's. */
+export class Place {
+  readonly #places: Places;
+  readonly #socket: Socket;
+  #state: 'arriving' | 'in' | 'left' = 'arriving';
+
+  constructor(places: Places, socket: Socket) {
+    this.#places = places;
+    this.#socket = socket;
+  }
+
+  get isWhole(): boolean {
+    return this.#state !== 'arriving';
+  }
+
+  arrived(): void {
+    if (this.#state !== 'arriving') return;
+    this.#state = 'in';
+    this.#places.taken += 1;
+    this.#places.arriving.delete(this.#socket);
+  }
+
+  leave(): void {
+    if (this.#state === 'in') this.#places.taken -= 1;
+    else this.#places.arriving.delete(this.#socket);
+    this.#state = 'left';
   }
 }
 

@@ -22,8 +22,8 @@ export interface Listening {
 }
 
 /**
- * Answers a request on Node's own objects, or leaves it to the app and says so with false. `enter` is to be asked before anything costs: it
- * gives what to call once it is answered, or undefined where too many are under way; then it is for the app to say so.
+ * Answers a request on Node's own objects, or leaves it to the app and says so with false. `enter` is to be asked before anything costs:
+ * where there is no place it is for the app to say so.
  */
 export type Direct = (incoming: IncomingMessage, outgoing: ServerResponse, enter: Admission['enter']) => boolean;
 

@@ -37,23 +37,22 @@ export const RECORD_TTL_MS = 24 * 60 * 60 * 1000;
 export const RUN_TTL_MS = 60 * 60 * 1000;
 
 /** The part of a usage event that is known before the take: who asked, for what, under which policy. */
-export type EventSubject = Pick<
-  UsageEvent,
-  | 'tenant_id'
-  | 'request_id'
-  | 'run_id'
-  | 'user_id'
-  | 'team_id'
-  | 'project_id'
-  | 'department_id'
-  | 'agent_id'
-  | 'channel'
-  | 'credential_id'
-  | 'source_ip'
-  | 'provider'
-  | 'model'
-  | 'policy_revision'
->;
+export type EventSubject = Pick<UsageEvent, 'tenant_id'> & {
+  [Name in
+    | 'request_id'
+    | 'run_id'
+    | 'user_id'
+    | 'team_id'
+    | 'project_id'
+    | 'department_id'
+    | 'agent_id'
+    | 'channel'
+    | 'credential_id'
+    | 'source_ip'
+    | 'provider'
+    | 'model'
+    | 'policy_revision']?: UsageEvent[Name] | undefined;
+};
 
 export interface TakeRequest {
   decisionId: string;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EventSubject } from '../counters/contract.ts';
 import { type Identity, SERVICE } from '../identity/identity.ts';
-import { canonical, InputError } from '../policy/canonical.ts';
+import { canonicalMembers, InputError } from '../policy/canonical.ts';
 
 /** A request to a metered package, read from the caller's input. */
 export interface DecisionRequest {
@@ -22,17 +22,6 @@ export interface DecisionRequest {
  * UTF-8, are the key of a rollup, and PostgreSQL takes no more than 2,704 bytes there.
  */
 const MAX_NAME_BYTES = 256;
-
-const NAMES = [
-  'user_id',
-  'team_id',
-  'project_id',
-  'department_id',
-  'agent_id',
-  'channel',
-  'model',
-  'run_id',
-] as const satisfies (keyof EventSubject)[];
 
 /** No policy sees these: the first two differ from call to call, the others are the sidecar's to say. */
 const HIDDEN = new Set(['request_id', 'run_id', 'identity', 'outcome', 'granted_tokens']);
@@ -63,55 +52,49 @@ export function readRequest(
     throw new InputError('input must be an object, such as {"tenant_id": "acme"}');
   }
   const fields = input as Record<string, unknown>;
-  const shown = shownTo(fields);
-  if (type !== 'service') shown.identity = { type };
-  if (grantedTokens > 0) shown.granted_tokens = grantedTokens;
-  const text = canonical(shown);
-  const tenantId = nameOf(fields, 'tenant_id');
-  if (tenantId === undefined) {
+  const more = {
+    ...(type !== 'service' && { identity: { type } }),
+    ...(grantedTokens > 0 && { granted_tokens: grantedTokens }),
+  };
+  const text = canonicalMembers(fields, HIDDEN, more);
+  const tenant_id = name(fields.tenant_id, 'tenant_id');
+  if (tenant_id === undefined) {
     throw new MissingTenant(
       'input.tenant_id is missing; it says whose bucket to draw on, such as {"tenant_id": "acme"}',
     );
   }
-  const requestId = nameOf(fields, 'request_id') ?? nameOf({ request_id: idempotencyKey }, 'request_id');
-  const names: Partial<Record<(typeof NAMES)[number], string>> = {};
-  for (const key of NAMES) {
-    const name = nameOf(fields, key);
-    if (name !== undefined) names[key] = name;
-  }
+  const request_id = name(fields.request_id, 'request_id') ?? name(idempotencyKey, 'request_id');
   return {
     pkg,
     input: text,
-    requestId,
+    requestId: request_id,
     keyGate: gate,
-    fingerprint: requestId === undefined ? '' : fingerprintOf(pkg, asked),
+    fingerprint: request_id === undefined ? '' : fingerprintOf(pkg, asked),
+    // One by one: in a loop, with what is missing left out, they took 1.5 µs.
     subject: {
-      tenant_id: tenantId,
-      ...names,
-      ...(credentialId !== undefined && { credential_id: credentialId }),
-      ...(address !== undefined && { source_ip: address }),
-      ...(requestId !== undefined && { request_id: requestId }),
+      tenant_id,
+      user_id: name(fields.user_id, 'user_id'),
+      team_id: name(fields.team_id, 'team_id'),
+      project_id: name(fields.project_id, 'project_id'),
+      department_id: name(fields.department_id, 'department_id'),
+      agent_id: name(fields.agent_id, 'agent_id'),
+      channel: name(fields.channel, 'channel'),
+      model: name(fields.model, 'model'),
+      run_id: name(fields.run_id, 'run_id'),
+      credential_id: credentialId,
+      source_ip: address,
+      request_id,
     },
   };
 }
 
-/** The input without what no policy sees. */
-function shownTo(fields: object): Record<string, unknown> {
-  // Own properties whatever they are called, `__proto__` too.
-  const shown: Record<string, unknown> = Object.create(null);
-  for (const key of Object.keys(fields)) {
-    if (!HIDDEN.has(key)) shown[key] = (fields as Record<string, unknown>)[key];
-  }
-  return shown;
-}
-
 const fingerprintOf = (pkg: string, asked: unknown) =>
   createHash('sha256')
-    .update(`${pkg} ${canonical(shownTo(asked as object))}`)
+    .update(`${pkg} ${canonicalMembers(asked as object, HIDDEN)}`)
     .digest('base64url');
 
-function nameOf(fields: Record<string, unknown>, key: string): string | undefined {
-  const value = fields[key];
+/** A name that the input says under this key. */
+function name(value: unknown, key: string): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw new InputError(`input.${key} must be a string`);
   // A character takes three bytes at most, two of them four.

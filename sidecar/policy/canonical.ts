@@ -16,15 +16,29 @@ export function canonical(value: unknown): string {
   return write(value, 0);
 }
 
+type Members = Readonly<Record<string, unknown>>;
+
+/** The same of an object without some of its members, and with `more` in their place. */
+export function canonicalMembers(value: object, without: ReadonlySet<string>, more: Members = {}): string {
+  const keys = Object.keys(value).filter((key) => !without.has(key));
+  const added = Object.keys(more);
+  if (added.length === 0) return writeMembers(value as Members, keys, 1);
+  return writeMembers({ ...(value as Members), ...more }, [...keys, ...added], 1);
+}
+
 function write(value: unknown, depth: number): string {
   if (typeof value === 'string') return writeString(value);
   if (typeof value === 'number') return writeNumber(value);
   if (value === null || typeof value !== 'object') return String(value);
   if (depth >= MAX_DEPTH) throw new InputError(`input is nested more than ${MAX_DEPTH} levels deep`);
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
+  return writeMembers(value as Members, Object.keys(value), depth + 1);
+}
+
+function writeMembers(value: Members, keys: string[], depth: number): string {
   let members = '';
-  for (const key of Object.keys(value).sort()) {
-    const member = `${writeString(key)}:${write((value as Record<string, unknown>)[key], depth + 1)}`;
+  for (const key of keys.sort()) {
+    const member = `${writeString(key)}:${write(value[key], depth)}`;
     members += members === '' ? member : `,${member}`;
   }
   return `{${members}}`;

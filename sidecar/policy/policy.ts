@@ -186,7 +186,18 @@ function meteredPackages(entrypoints: readonly string[]): Set<string> {
  * The same for the same bands only, within one plan: whatever else a policy sees of them is the plan's. Much shorter than what it
  * sees, which is looked up by all of its text.
  */
-function bandOf({ candidate, closed, granted, limits }: Outcome): string {
+function bandOf(outcome: Outcome): string {
+  return isUsual(outcome) ? 'usual' : describe(outcome);
+}
+
+/** Room everywhere, and nothing crossed, where there is nothing to choose from: as most are. */
+const isUsual = ({ candidate, closed, granted, limits }: Outcome): boolean =>
+  granted &&
+  candidate === null &&
+  closed.length === 0 &&
+  limits.every(({ crossed, granted: has, over }) => has && !over && crossed.length === 0);
+
+function describe({ candidate, closed, granted, limits }: Outcome): string {
   let band = granted ? JSON.stringify(candidate) : '-';
   for (const { crossed, granted: has, over } of limits) band += `|${has ? 1 : 0}${over ? 1 : 0}${crossed.join(',')}`;
   return closed.length ? band + JSON.stringify(closed.map(({ candidate: model, gate }) => [model, gate])) : band;

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Place } from '../../runtime/admission.ts';
 import type { Direct } from '../../runtime/listen.ts';
 import type { Log } from '../../runtime/log.ts';
 import { identifiedAtOnce, shownIn } from '../identity/authenticate.ts';
+import type { Shown } from '../identity/identify.ts';
 import type { Identity } from '../identity/identity.ts';
 import { NoPolicy } from '../policy/policies.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -27,6 +29,8 @@ interface Asked {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
   path: DataPath;
+  place: Place;
+  shown: Shown;
   identity: Identity;
 }
 
@@ -41,11 +45,12 @@ export function directData(deps: DirectDeps): Direct {
   return (incoming, outgoing, enter) => {
     const path = incoming.method === 'POST' ? meteredPath(deps.policy, incoming.url as string) : undefined;
     if (!path || !isUsual(incoming, deps.maxBodyBytes)) return false;
-    const leave = enter(incoming);
-    if (!leave) return false;
-    const identity = identifiedAtOnce(deps.identities, incoming, shownIn(incoming));
-    if (identity) void answer({ incoming, outgoing, path, identity }).finally(leave);
-    else leave();
+    const place = enter(incoming);
+    if (!place) return false;
+    const shown = shownIn(incoming);
+    const identity = identifiedAtOnce(deps.identities, incoming, shown);
+    if (identity) void answer({ incoming, outgoing, path, place, shown, identity });
+    else place.leave();
     return identity !== undefined;
   };
 }
@@ -97,14 +102,17 @@ function answering(deps: DirectDeps) {
       const response = failure(error as Error, { path: incoming.url as string, route: `${PREFIX}/*` }, log);
       send(outgoing, response.status, Object.fromEntries(response.headers), await response.text());
     }
+    asked.place.leave();
     const seconds = (clock.monotonic() - start) / 1000;
     durations.series(outgoing.statusCode, 'POST', incoming.url as string).observe(seconds);
   };
 }
 
 /** As `dataRoutes` has it for who asks for nothing beside the answer. */
-async function answerOf(deps: DirectDeps, { identity, incoming, path }: Asked) {
-  const input = inputOf(parseJson(await wholeBody(incoming), 'body'));
+async function answerOf(deps: DirectDeps, { identity, incoming, path, place, shown }: Asked) {
+  const body = await wholeBody(incoming);
+  place.arrived();
+  const input = inputOf(parseJson(body, 'body'));
   const evaluated = await evaluate(deps, {
     path,
     input,
@@ -112,7 +120,7 @@ async function answerOf(deps: DirectDeps, { identity, incoming, path }: Asked) {
     identity,
     idempotencyKey: incoming.headers['idempotency-key'] as string | undefined,
     requestedBy: deps.decisionLog && addressOf(incoming),
-    address: deps.identities.addressOf(shownIn(incoming)),
+    address: deps.identities.addressOf(shown),
   });
   const more = { inputMissing: input === undefined, timing: undefined, version: deps.version };
   const headers: Record<string, string> = evaluated.answer

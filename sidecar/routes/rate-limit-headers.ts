@@ -11,15 +11,17 @@ import { windowSeconds } from '../decision/window-seconds.ts';
 export function rateLimitHeaders(answer: Answer): Record<string, string> {
   const { at, decision, outcome, plan } = answer;
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
-  const named = namesOf(plan);
   const wait = outcome.granted ? undefined : waitFor(answer, outcome);
   return {
-    ...(outcome.limits.length && {
-      'RateLimit-Policy': outcome.limits.map((limit) => policyItem(limit, named.get(limit.id))).join(', '),
-      RateLimit: outcome.limits.map((limit) => limitItem(limit, named.get(limit.id), at)).join(', '),
-    }),
+    ...(outcome.limits.length && limitHeaders(outcome.limits, namesOf(plan), at)),
     ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
   };
+}
+
+function limitHeaders(limits: readonly LimitOutcome[], names: Names, at: number): Record<string, string> {
+  let items = '';
+  for (const limit of limits) items += `${items && ', '}${limitItem(limit, names.of.get(limit.id), at)}`;
+  return { 'RateLimit-Policy': policyItems(limits, names), RateLimit: items };
 }
 
 /** Of a provider that is not available it is not the limits alone that tell. */
@@ -42,20 +44,38 @@ interface Named {
   window: string;
 }
 
-const known = new WeakMap<Plan, ReadonlyMap<string, Named>>();
+interface Names {
+  of: ReadonlyMap<string, Named>;
+  /** The items that were written last, and of which limits: capacities change with a rollover, and not from one answer to the next. */
+  items: string;
+  last: readonly LimitOutcome[];
+}
 
-function namesOf(plan: Plan): ReadonlyMap<string, Named> {
+const known = new WeakMap<Plan, Names>();
+
+function namesOf(plan: Plan): Names {
   const before = known.get(plan);
   if (before) return before;
   const limits = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)];
-  const named = new Map(limits.map((limit) => [limit.id, { name: quoted(limit.id), window: windowOf(limit) }]));
-  known.set(plan, named);
-  return named;
+  const of = new Map(limits.map((limit) => [limit.id, { name: quoted(limit.id), window: windowOf(limit) }]));
+  const names = { of, items: '', last: [] };
+  known.set(plan, names);
+  return names;
 }
 
 function windowOf(limit: Limit): string {
   const seconds = windowSeconds(limit);
   return seconds === undefined ? '' : `;w=${seconds}`;
+}
+
+function policyItems(limits: readonly LimitOutcome[], names: Names): string {
+  const { last } = names;
+  const isSame = ({ capacity, id }: LimitOutcome, index: number) =>
+    id === last[index]?.id && capacity === last[index].capacity;
+  if (limits.length === last.length && limits.every(isSame)) return names.items;
+  names.items = limits.map((limit) => policyItem(limit, names.of.get(limit.id))).join(', ');
+  names.last = limits;
+  return names.items;
 }
 
 /** A repeated answer may have limits that its plan has not. */
