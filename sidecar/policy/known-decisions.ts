@@ -4,37 +4,22 @@ import type { Decision, Plan } from '../../schemas/policy-io.ts';
 const MAX_KNOWN = 32;
 
 /**
- * Decisions by the plan that they are of. A remembered plan is one object for as long as it is remembered, so its decisions go
+ * Decisions by the plan that they are of. A plan is of one input, and one object for as long as it is remembered, so its decisions go
  * with it, and need not be looked up by the whole text that the policy saw, which took as long as the rest of a decision's policy.
  */
 export class KnownDecisions {
-  readonly #plans = new WeakMap<Plan, OfPlan>();
+  readonly #plans = new WeakMap<Plan, Map<string, Decision>>();
 
-  /** Those of a plan; `input` is what it was made of. */
-  of(plan: Plan, input: string): OfPlan {
-    const known = this.#plans.get(plan);
-    if (known?.input === input) return known;
-    const fresh = new OfPlan(input);
-    this.#plans.set(plan, fresh);
-    return fresh;
-  }
-}
-
-class OfPlan {
-  readonly input: string;
-  readonly #decisions = new Map<string, Decision>();
-
-  constructor(input: string) {
-    this.input = input;
-  }
-
-  get(band: string): Decision | undefined {
-    return this.#decisions.get(band);
+  /** `band`: what a policy sees of the outcome. */
+  get(plan: Plan, band: string): Decision | undefined {
+    return this.#plans.get(plan)?.get(band);
   }
 
   /** Gives it back. */
-  add(band: string, decision: Decision): Decision {
-    if (this.#decisions.size < MAX_KNOWN) this.#decisions.set(band, decision);
+  add(plan: Plan, band: string, decision: Decision): Decision {
+    const known = this.#plans.get(plan) ?? new Map<string, Decision>();
+    if (known.size < MAX_KNOWN) known.set(band, decision);
+    this.#plans.set(plan, known);
     return decision;
   }
 }

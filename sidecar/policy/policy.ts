@@ -115,14 +115,13 @@ export class Policy {
   /** What the outcome means: at once where it is remembered. Throws, or rejects with, `PolicyError`. */
   decide(pkg: string, input: string, outcome: Outcome, plan: Plan): Decision | Promise<Decision> {
     if (plan.raw_counters || !this.#memo) return this.#decided(pkg, input, outcome, plan);
-    const known = this.#ofPlan.of(plan, input);
     const band = bandOf(outcome);
-    const decision = known.get(band);
+    const decision = this.#ofPlan.get(plan, band);
     if (decision) {
       this.#memo.hit();
       return decision;
     }
-    return this.#decided(pkg, input, outcome, plan).then((fresh) => known.add(band, fresh));
+    return this.#decided(pkg, input, outcome, plan).then((fresh) => this.#ofPlan.add(plan, band, fresh));
   }
 
   async #decided(pkg: string, input: string, outcome: Outcome, plan: Plan): Promise<Decision> {
