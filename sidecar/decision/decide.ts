@@ -134,17 +134,23 @@ class Step {
   }
 
   /** What the store says; where it is away and the operator prefers to allow, the answer without it. */
-  async take(plan: Plan): Promise<TakeResult | Uncounted> {
-    const phase = this.#dryRun ? undefined : this.#deps.phases?.take;
+  take(plan: Plan): Promise<TakeResult | Uncounted> {
+    if (this.#dryRun) return this.#peek(plan).catch((error) => this.#notTaken(plan, error));
+    const phase = this.#deps.phases?.take;
     const begun = phase?.begin() ?? 0;
-    let failure: unknown;
-    try {
-      return await (this.#dryRun ? this.#peek(plan) : this.#take(plan));
-    } catch (error) {
-      failure = error;
-    } finally {
-      phase?.end(begun);
-    }
+    return this.#take(plan).then(
+      (result) => {
+        phase?.end(begun);
+        return result;
+      },
+      (error) => {
+        phase?.end(begun);
+        return this.#notTaken(plan, error);
+      },
+    );
+  }
+
+  async #notTaken(plan: Plan, failure: unknown): Promise<Uncounted> {
     const { owed } = this.#deps;
     if (!owed?.allows || !(failure instanceof CountersUnavailable) || failure instanceof RecordsFull) throw failure;
     return { kind: 'uncounted', answer: await this.#uncounted(owed, plan, failure.lost) };

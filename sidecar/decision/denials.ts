@@ -4,7 +4,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { CounterStore, Denial, TakeRequest, TakeResult } from '../counters/contract.ts';
 import { type Caller, callerKey, type DenialCount, DenialCounts } from './denial-counts.ts';
-import { KeptDenials } from './kept-denials.ts';
+import { KeptDenials, type Place } from './kept-denials.ts';
 
 const EVERY_MS = 1_000;
 
@@ -66,19 +66,23 @@ export class Denials {
     return this.#counts.total;
   }
 
-  /** Takes, and sees to it that a refusal is counted. Throws what `CounterStore.take` throws. */
-  async take(request: TakeRequest): Promise<TakeResult> {
-    const { decisionId, event } = request;
-    const place = this.#kept.place(event);
-    let reason: string | undefined;
-    try {
-      const result = await this.#deps.store.take(place ? request : { ...request, quiet: true });
-      reason = REASONS[result.kind];
-      if (reason !== undefined && !place) await this.deny({ decisionId, event, reason });
-      return result;
-    } finally {
-      if (reason === undefined && place) this.#kept.giveBack(place);
-    }
+  /** Takes, and sees to it that a refusal is counted. Rejects with what `CounterStore.take` throws. */
+  take(request: TakeRequest): Promise<TakeResult> {
+    const place = this.#kept.place(request.event);
+    return this.#deps.store.take(place ? request : { ...request, quiet: true }).then(
+      (result) => this.#taken(request, result, place),
+      (error) => {
+        if (place) this.#kept.giveBack(place);
+        throw error;
+      },
+    );
+  }
+
+  /** A refusal keeps its place; one that has none is counted here. */
+  #taken({ decisionId, event }: TakeRequest, result: TakeResult, place: Place | undefined) {
+    const reason = REASONS[result.kind];
+    if (reason === undefined && place) this.#kept.giveBack(place);
+    return reason === undefined || place ? result : this.deny({ decisionId, event, reason }).then(() => result);
   }
 
   /** Counts a request that was refused before anything could be taken. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Granted } from '../admin/granted.ts';
 import type { Answer } from '../decision/answer.ts';
-import type { Decider } from '../decision/decide.ts';
+import type { Conflict, Decider } from '../decision/decide.ts';
 import { type DecisionRequest, MissingTenant, readRequest } from '../decision/request.ts';
 import type { DecisionLog, Logged } from '../decision-log/decision-log.ts';
 import type { Identities } from '../identity/identities.ts';
@@ -71,8 +71,12 @@ export async function evaluate(deps: EvaluateDeps, asked: Question): Promise<Eva
     requestedBy: asked.requestedBy,
   });
   try {
-    if (target.kind === 'metered') return await metered({ deps, policy, target, asked, input, logged });
-    return await plain({ deps, policy, target, asked, input, logged });
+    if (target.kind !== 'metered') return await plain({ deps, policy, target, asked, input, logged });
+    const request = requestOf(target.pkg, { asked, input }, deps);
+    const start = deps.clock.monotonic();
+    const answer = await (asked.take ? deps.decider.decide(request, policy) : deps.decider.preview(request, policy));
+    if (asked.take) deps.metrics.note(target.pkg, start, answer, request.subject.tenant_id);
+    return metered({ deps, target, asked, logged }, request, answer);
   } catch (error) {
     if (error instanceof MissingTenant) {
       throw new Refusal(400, 'invalid_parameter', error.message, [{ code: 'unknown_tenant', message: error.message }]);
@@ -104,24 +108,26 @@ interface Known<Kind> {
   logged: Logged | undefined;
 }
 
-async function metered({
-  asked,
-  deps: { clock, decider, granted, metrics, notices, shadow },
-  input,
-  logged,
-  policy,
-  target,
-}: Known<Extract<Target, { kind: 'metered' }>>): Promise<Evaluated> {
-  const { take } = asked;
-  const request = readRequest(target.pkg, input ?? {}, asked.idempotencyKey, {
+const requestOf = (pkg: string, { asked, input }: Pick<Known<Target>, 'asked' | 'input'>, { granted }: EvaluateDeps) =>
+  readRequest(pkg, input ?? {}, asked.idempotencyKey, {
     identity: asked.identity,
     grantedTokens: grantedTo(granted, input),
     asked: asked.input ?? {},
     address: asked.address,
   });
-  const start = clock.monotonic();
-  const answer = await (take ? decider.decide(request, policy) : decider.preview(request, policy));
-  if (take) metrics.note(target.pkg, start, answer, request.subject.tenant_id);
+
+type Metered = Extract<Target, { kind: 'metered' }>;
+
+function metered(
+  {
+    asked: { take },
+    deps: { notices, shadow },
+    logged,
+    target,
+  }: Pick<Known<Metered>, 'asked' | 'deps' | 'logged' | 'target'>,
+  request: DecisionRequest,
+  answer: Answer | Conflict,
+): Evaluated {
   if (answer === 'conflict') throw conflict(request);
   const result = walk(documentOf(answer, target), target.rest);
   logged?.metered(request, answer, { result, dryRun: !take });
@@ -133,7 +139,7 @@ async function metered({
   return { result, decisionId, policyRevision, answer, known: true };
 }
 
-function documentOf({ decision, plan }: Answer, target: Extract<Target, { kind: 'metered' }>): unknown {
+function documentOf({ decision, plan }: Answer, target: Metered): unknown {
   if (target.document === 'allow') return decision.allow;
   return target.document === 'decision' ? decision : { plan, decision, allow: decision.allow };
 }

@@ -63,20 +63,20 @@ export class Partition {
     this.#calls = new TakeCalls({ ...deps, script: deps.scripts.take });
   }
 
-  async take(request: TakeRequest): Promise<TakeResult> {
-    return this.#decode(await this.#calls.together('take', request), request);
+  take(request: TakeRequest): Promise<TakeResult> {
+    return this.#calls.together('take', request, (reply) => this.#decode(reply, request));
   }
 
   /** Takes, and tells which candidate. `hold`: for a decision whose event another partition appends. */
-  async choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
-    const reply = await this.#calls.together(mode, request);
-    return { result: this.#decode(reply, request), chosen: chosenOf(reply) };
+  choose(mode: 'take' | 'hold', request: TakeRequest & OwnPart): Promise<{ result: TakeResult; chosen: number }> {
+    const decode = (reply: TakeReply) => ({ result: this.#decode(reply, request), chosen: chosenOf(reply) });
+    return this.#calls.together(mode, request, decode);
   }
 
   async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): Promise<OweResult> {
-    const reply = await this.#calls.alone(mode, owed);
-    if (reply[0] === 'executed') return { kind: 'executed' };
-    const result = this.#decode(reply, owed);
+    const decode = (reply: TakeReply) =>
+      reply[0] === 'executed' ? { kind: 'executed' as const } : this.#decode(reply, owed);
+    const result = await this.#calls.alone(mode, owed, decode);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
     return result;
   }
@@ -84,7 +84,7 @@ export class Partition {
   /** `part`: what another part of the decision knows. */
   async peek(plan: Plan, tenantId: string, part: Pick<OwnPart, 'refused' | 'whys'> = {}) {
     const request = { decisionId: '', plan, event: { tenant_id: tenantId }, fingerprint: '', ...part };
-    const result = this.#decode(await this.#calls.alone('peek', request), request);
+    const result = await this.#calls.alone('peek', request, (reply) => this.#decode(reply, request));
     if (result.kind !== 'taken' && result.kind !== 'refused') throw new CountersUnavailable(`peek gave ${result.kind}`);
     return { outcome: result.outcome, at: result.at };
   }

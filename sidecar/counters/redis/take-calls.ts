@@ -28,6 +28,10 @@ interface Asked extends EncodedDecision {
   lost?: LostCall;
 }
 
+type Decode<Result> = (reply: TakeReply) => Result;
+
+const asItIs = (reply: TakeReply) => reply;
+
 /** Tells the store's time and nothing else. */
 const NOTHING = {
   decisionId: '',
@@ -53,35 +57,44 @@ export class TakeCalls {
     };
   }
 
-  /** Shares a call with what else arrives. Nothing is taken when nobody waits any more. */
-  together(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
-    if (!this.#storeClock.known) return this.alone('peek', NOTHING).then(() => this.#added(mode, request));
-    return this.#added(mode, request);
+  /** Shares a call with what else arrives, and decodes the reply. Nothing is taken when nobody waits any more. */
+  together<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
+    if (this.#storeClock.known) return this.#added(mode, request, decode);
+    return this.alone('peek', NOTHING, asItIs).then(() => this.#added(mode, request, decode));
   }
 
-  #added(mode: 'take' | 'hold', request: Request): Promise<TakeReply> {
+  #added<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
     const group = this.#groups[mode];
-    if (!this.#deps.settings.traceCalls) return this.#inItsTime(request, (asked) => group.add(asked));
-    return this.#inItsTime(request, (asked) =>
+    if (!this.#deps.settings.traceCalls) return this.#inItsTime(request, (asked) => group.add(asked), decode);
+    const traced = (asked: Asked) =>
       group.add(asked).catch((error) => {
         throw withLost(error, asked);
-      }),
-    );
+      });
+    return this.#inItsTime(request, traced, decode);
   }
 
-  alone(mode: Mode, request: Request): Promise<TakeReply> {
-    return this.#inItsTime(request, async (asked) => (await this.#run(mode, [asked]))[0] as TakeReply);
+  alone<Result>(mode: Mode, request: Request, decode: Decode<Result>): Promise<Result> {
+    return this.#inItsTime(request, async (asked) => (await this.#run(mode, [asked]))[0] as TakeReply, decode);
   }
 
   /**
    * The store knows no calendar and not how long we wait. Told of periods or of a deadline that its clock is not in, it
    * takes nothing and says its time, and is asked again, once.
    */
-  async #inItsTime(request: Request, ask: (asked: Asked) => Promise<TakeReply>): Promise<TakeReply> {
+  #inItsTime<Result>(
+    request: Request,
+    ask: (asked: Asked) => Promise<TakeReply>,
+    decode: Decode<Result>,
+  ): Promise<Result> {
     const { clock, keys } = this.#deps;
     const at = (now: number) => ask(encodeDecision(request, keys, now));
-    const reply = await at(clock.now());
-    return isMistimed(reply) ? at(timeOf(reply) ?? clock.now()) : reply;
+    const decoded = (reply: TakeReply) =>
+      isMistimed(reply) ? at(timeOf(reply) ?? clock.now()).then(decode) : decode(reply);
+    try {
+      return at(clock.now()).then(decoded);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #run(mode: Mode, asked: Asked[]): Promise<TakeReply[]> {
