@@ -11,14 +11,14 @@ import { answerBody } from './answer-body.ts';
 import { addressOf } from './caller-address.ts';
 import { type DataDeps, inputOf, PREFIX } from './data.ts';
 import type { DataPath } from './data-path.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, type Question } from './evaluate.ts';
 import { failure } from './failure.ts';
 import type { HttpDurations } from './http-metrics.ts';
 import { parseJson } from './json.ts';
 import { NO_OPTIONS } from './options.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
 import { DATA_HEADERS, GZIP, packedBody, text } from './reply.ts';
-import { wholeBody } from './whole-body.ts';
+import { brokenOff, wholeBody } from './whole-body.ts';
 
 export interface DirectDeps extends DataDeps {
   durations: HttpDurations;
@@ -41,7 +41,7 @@ interface Asked {
  * requests at once, and callers who are not known at once.
  */
 export function directData(deps: DirectDeps): Direct {
-  const answer = answering(deps);
+  const answerWhole = answering(deps);
   return (incoming, outgoing, enter) => {
     const path = incoming.method === 'POST' ? meteredPath(deps.policy, incoming.url as string) : undefined;
     if (!path || !isUsual(incoming, deps.maxBodyBytes)) return false;
@@ -49,7 +49,7 @@ export function directData(deps: DirectDeps): Direct {
     if (!place) return false;
     const shown = shownIn(incoming);
     const identity = identifiedAtOnce(deps.identities, incoming, shown);
-    if (identity) void answer({ incoming, outgoing, path, place, shown, identity });
+    if (identity) answerWhole({ incoming, outgoing, path, place, shown, identity });
     else place.leave();
     return identity !== undefined;
   };
@@ -89,48 +89,59 @@ function isUsual({ headers, rawHeaders }: IncomingMessage, maxBytes: number): bo
 }
 
 function answering(deps: DirectDeps) {
-  const { clock, durations, gzipMinLength, log } = deps;
-  return async function answer(asked: Asked): Promise<void> {
-    const { incoming, outgoing } = asked;
-    const start = clock.monotonic();
-    try {
-      const { body, headers } = await answerOf(deps, asked);
-      const packed = packedBody(body, gzipMinLength, incoming.headers['accept-encoding'] as string | undefined);
-      if (packed) send(outgoing, 200, { ...headers, ...GZIP }, await packed);
-      else send(outgoing, 200, headers, body);
-    } catch (error) {
-      const response = failure(error as Error, { path: incoming.url as string, route: `${PREFIX}/*` }, log);
-      send(outgoing, response.status, Object.fromEntries(response.headers), await response.text());
-    }
-    asked.place.leave();
-    const seconds = (clock.monotonic() - start) / 1000;
-    durations.series(outgoing.statusCode, 'POST', incoming.url as string).observe(seconds);
+  return (asked: Asked): void => {
+    const start = deps.clock.monotonic();
+    wholeBody(asked.incoming, (body) => {
+      asked.place.arrived();
+      void answer(deps, asked, { body, start });
+    });
   };
 }
 
-/** As `dataRoutes` has it for who asks for nothing beside the answer. */
-async function answerOf(deps: DirectDeps, { identity, incoming, path, place, shown }: Asked) {
-  const body = await wholeBody(incoming);
-  place.arrived();
-  const input = inputOf(parseJson(body, 'body'));
-  const evaluated = await evaluate(deps, {
-    path,
-    input,
-    take: true,
-    identity,
-    idempotencyKey: incoming.headers['idempotency-key'] as string | undefined,
-    requestedBy: deps.decisionLog && addressOf(incoming),
-    address: deps.identities.addressOf(shown),
-  });
-  const more = { inputMissing: input === undefined, timing: undefined, version: deps.version };
-  const headers: Record<string, string> = evaluated.answer
-    ? { ...DATA_HEADERS, ...rateLimitHeaders(evaluated.answer) }
-    : DATA_HEADERS;
-  return { body: text(answerBody(evaluated, NO_OPTIONS, more)), headers };
+/** `body`: undefined where it did not come in whole. `start`: when the request came, on the monotonic clock. */
+interface Come {
+  body: string | undefined;
+  start: number;
 }
 
-function send(outgoing: ServerResponse, status: number, headers: Record<string, string>, body: string | Buffer): void {
+/** As `dataRoutes` has it for who asks for nothing beside the answer. */
+async function answer(deps: DirectDeps, asked: Asked, { body, start }: Come): Promise<void> {
+  const { incoming, outgoing } = asked;
+  const path = incoming.url as string;
+  try {
+    if (body === undefined) throw brokenOff();
+    const input = inputOf(parseJson(body, 'body'));
+    const evaluated = await evaluate(deps, questionOf(deps, asked, input));
+    const more = { inputMissing: input === undefined, timing: undefined, version: deps.version };
+    const told = text(answerBody(evaluated, NO_OPTIONS, more));
+    const packed = packedBody(told, deps.gzipMinLength, incoming.headers['accept-encoding'] as string | undefined);
+    const limits = evaluated.answer ? rateLimitHeaders(evaluated.answer) : {};
+    if (packed) send(outgoing, 200, [DATA_HEADERS, limits, GZIP], await packed);
+    else send(outgoing, 200, [DATA_HEADERS, limits], told);
+  } catch (error) {
+    const response = failure(error as Error, { path, route: `${PREFIX}/*` }, deps.log);
+    send(outgoing, response.status, [Object.fromEntries(response.headers)], await response.text());
+  }
+  asked.place.leave();
+  deps.durations.series(outgoing.statusCode, 'POST', path).observe((deps.clock.monotonic() - start) / 1000);
+}
+
+const questionOf = (deps: DirectDeps, { identity, incoming, path, shown }: Asked, input: unknown): Question => ({
+  path,
+  input,
+  take: true,
+  identity,
+  idempotencyKey: incoming.headers['idempotency-key'] as string | undefined,
+  requestedBy: deps.decisionLog && addressOf(incoming),
+  address: deps.identities.addressOf(shown),
+});
+
+type Headers = Readonly<Record<string, string>>;
+
+function send(outgoing: ServerResponse, status: number, headers: readonly Headers[], body: string | Buffer): void {
   const list = ['Content-Length', String(Buffer.byteLength(body))];
-  for (const name in headers) list.push(name, headers[name] as string);
+  for (const some of headers) {
+    for (const name in some) list.push(name, some[name] as string);
+  }
   outgoing.writeHead(status, list).end(body);
 }

@@ -2,21 +2,19 @@ import type { IncomingMessage } from 'node:http';
 import { Refusal } from './refusal.ts';
 
 /**
- * The body of Node's request as text, of a length that was looked at before: Node holds the sender to it. Throws a `Refusal` if the
- * caller goes away, or takes longer than it may.
+ * Gives the body of Node's request as text, of a length that was looked at before: Node holds the sender to it. Undefined if the caller goes
+ * away, or takes longer than it may.
  */
-export function wholeBody(incoming: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    incoming.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-    });
-    incoming.on('end', () =>
-      resolve((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')),
-    );
-    incoming.on('close', () => {
-      if (!incoming.readableEnded) reject(brokenOff());
-    });
+export function wholeBody(incoming: IncomingMessage, give: (body: string | undefined) => void): void {
+  const chunks: Buffer[] = [];
+  incoming.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+  });
+  incoming.on('end', () =>
+    give((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')),
+  );
+  incoming.on('close', () => {
+    if (!incoming.readableEnded) give(undefined);
   });
 }
 
