@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -24,8 +24,8 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A sidecar on a store of its own; all of them are alike. */
-async function open() {
+/** A sidecar on a store of its own; all of them are alike. `beforeTake`: what its takes wait for. */
+async function open(beforeTake = async () => {}) {
   const closers = new Closers();
   const clock = new TestClock(Date.parse('2026-11-02T10:00:00Z'));
   const log = pino({ level: 'silent' });
@@ -40,6 +40,8 @@ async function open() {
   });
   const config = new LiveConfig({ folder: environment.CONFIG_DIR, clock, log });
   const { store } = createScratchStore({ clock });
+  const take = store.take.bind(store);
+  store.take = (request) => beforeTake().then(() => take(request));
   const sidecar = await createSidecar({ environment, config, store, clock, log, closers, adminToken: undefined });
   ends.push(() => closers.closeAll());
   return sidecar;
@@ -54,8 +56,8 @@ async function serve(app: Hono, options: Pick<ListenOptions, 'direct' | 'limits'
 const BY_APP = 'by the app';
 
 /** What is not answered directly is answered with a word. */
-async function openDirect(limits: ListenOptions['limits'] = DEFAULT_LIMITS) {
-  const { direct } = await open();
+async function openDirect(limits: ListenOptions['limits'] = DEFAULT_LIMITS, beforeTake?: () => Promise<void>) {
+  const { direct } = await open(beforeTake);
   return serve(
     new Hono().all('*', (c) => c.text(BY_APP)),
     { direct, limits },
@@ -214,11 +216,19 @@ test('who goes away before its body is whole leaves its place to others', async 
 });
 
 test('where there is no place the app says so; an answer makes room', async () => {
-  const { url } = await openDirect({ ...DEFAULT_LIMITS, requests: 1 });
-  const body = () => ({ input: input({ request_id: crypto.randomUUID() }) });
-  const atOnce = await Promise.all(Array.from({ length: 8 }, () => ask(url, { body: body() })));
-  expect(atOnce.some(({ status }) => status === 200)).toBe(true);
-  const refused = atOnce.filter(({ status }) => status === 503);
-  expect(refused[0]?.headers.get('Retry-After')).toBe('1');
-  for (let times = 0; times < 3; times++) expect((await ask(url, { body: body() })).status).toBe(200);
+  const events = new EventEmitter();
+  const taking = once(events, 'taking');
+  const goOn = once(events, 'go on');
+  const { url } = await openDirect({ ...DEFAULT_LIMITS, requests: 1 }, async () => {
+    events.emit('taking');
+    await goOn;
+  });
+  const body = { input: input() };
+  const first = ask(url, { body });
+  await taking;
+  const second = await ask(url, { body });
+  expect([second.status, second.headers.get('Retry-After')]).toEqual([503, '1']);
+  events.emit('go on');
+  expect((await first).status).toBe(200);
+  for (let times = 0; times < 3; times++) expect((await ask(url, { body })).status).toBe(200);
 });
