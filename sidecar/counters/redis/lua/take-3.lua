@@ -70,37 +70,38 @@ if not deadline then error('the deadline is not a whole number', 0) end
 if not max_records then error('the number of records is not a whole number', 0) end
 local late = deadline > 0 and now > deadline
 
--- A number for the reply. As it is: the server makes an exact integer of it, and writing all of them as text took a tenth of the
--- script. But clients read integers a digit at a time, and round on the way to those next to 2^53.
-local function number(n)
-  if n < 9e15 then return n end
-  return text(n)
-end
+-- A number goes into the reply as it is, if its text is not known: the server makes an exact integer of it, and writing all of them as
+-- text took a tenth of the script. But clients read integers a digit at a time, and round on the way to those next to 2^53.
+local EXACT = 9e15
 
 -- Nine for each limit from one on. All at once, so that the table of a reply is made in its size: growing to it took as long as
 -- filling it.
 local function numbers(limits, i)
   local limit = limits[i]
   if not limit then return end
-  local state, crossed = limit.state, limit.crossed
-  return limit.granted and 1 or 0, number(limit.before), number(state.used), number(limit.capacity), limit.reset, limit.retry,
-    #crossed > 0 and concat(crossed, ',') or '', state.since or state.start or 0, number(state.refilled or 0), numbers(limits, i + 1)
+  local state, crossed, capacity = limit.state, limit.crossed, limit.capacity
+  local refilled = state.refilled or 0
+  return limit.granted and 1 or 0, limit.shown, limit.digits, capacity < EXACT and capacity or text(capacity), limit.reset, limit.retry,
+    #crossed > 0 and concat(crossed, ',') or '', state.since or state.start or 0, refilled < EXACT and refilled or text(refilled),
+    numbers(limits, i + 1)
 end
 
 local function reply(status, limits, candidate, receipt, closed)
   return { status, now, candidate, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '', numbers(limits, 1) }
 end
 
-local function event_limits(limits, shared)
-  local out = { shared and shared.limits or nil }
-  local n = #out
-  for i = 1, #limits do
-    local limit = limits[i]
-    local state = limit.state
-    out[n + i] = '{"id":' .. limit.id .. limit.rule.event .. ',"amount":' .. limit.digits .. ',"before":' .. limit.shown
-      .. ',"after":' .. state.digits .. ',"period_start":' .. text(period_start(state)) .. '}'
-  end
-  return '[' .. concat(out, ',') .. ']'
+-- What the event says of its limits from one on, in pieces.
+local function pieces(limits, i, separator, last)
+  local limit = limits[i]
+  if not limit then return last end
+  return separator, '{"id":', limit.id, limit.rule.event, ',"amount":', limit.amount, ',"before":', limit.shown, ',"after":', limit.digits,
+    ',"period_start":', limit.state.began or text(period_start(limit.state)), '}', pieces(limits, i + 1, ',', last)
+end
+
+-- With what was held at an account before them.
+local function all_pieces(limits, shared, last)
+  local others = shared and shared.limits
+  return '[', others or '', pieces(limits, 1, others and ',' or '', last)
 end
 
 local function append(event)
@@ -132,13 +133,12 @@ end
 -- What a limit comes to when it is charged. What is owed is not charged to a window that began since.
 local function charge_limit(limit, decided_at)
   local rule, state = limit.rule, limit.state
-  limit.shown = state.digits or text(limit.before)
   if owe then limit.granted, limit.over = true, rule.kind == 'w' and whole(decided_at) < state.start end
   if not limit.over then
     state.used = charged(limit.before, limit.cost)
     limit.crossed = announce(state, rule.thresholds, limit.capacity)
   end
-  state.digits = state.used == limit.before and limit.shown or text(state.used)
+  if state.used ~= limit.before then limit.digits = text(state.used) end
 end
 
 -- What the plan comes to.
@@ -149,7 +149,7 @@ local function outcome_of(plan, limits, ask, key, run)
   elseif owe then
     chosen, granted, candidate, closed, probes = owed(plan, limits)
   else
-    chosen, granted, candidate, closed, probes = choose(plan, limits, key, now, { failed = run and run.failed or ask.failed, whys = ask.whys })
+    chosen, granted, candidate, closed, probes = choose(plan, limits, key, now, run and run.failed or ask.failed, ask.whys)
     if ask.refused then granted, candidate = false, 0 end
   end
   for i = 1, #chosen do
@@ -168,11 +168,11 @@ local function keep(state, receipt, record_key, request_key)
   if state == 'reserved' then redis.call('ZADD', KEYS[2], text(now + reservation_ttl), record_key) end
 end
 
-local function take(plan, own, about, ask, keys)
-  local run = keys.run ~= '' and not owe and read_run(keys.run) or nil
-  local limits, granted, candidate, closed, probes = outcome_of(plan, limits_of(plan, own, keys.first), ask, keys.first, run)
+local function take(plan, own, ask, decision)
+  local run = decision.run ~= '' and not owe and read_run(decision.run) or nil
+  local limits, granted, candidate, closed, probes = outcome_of(plan, limits_of(plan, own, decision.first), ask, decision.first, run)
   if not granted then
-    if mode == 'take' and not ask.quiet then append_denial(about, 'rate_limited') end
+    if mode == 'take' and not ask.quiet then append_denial(decision, 'rate_limited') end
     return reply('refused', limits, 0, '', closed)
   end
   local chosen = plan.candidates[candidate]
@@ -182,39 +182,42 @@ local function take(plan, own, about, ask, keys)
   local reserved = hold or is_open(limits)
   -- Of a call to a provider its caller will say how it went.
   local told = run ~= nil or (chosen ~= nil and #chosen.gates > 0)
-  local kept = reserved or keys.request ~= '' or owe or ask.shared ~= nil or told
+  local kept = reserved or decision.request ~= '' or owe or ask.shared ~= nil or told
   if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', now_text } end
   if reserved then check_open(KEYS[2]) end
-  local event, state = event_limits(limits, ask.shared), reserved and 'reserved' or 'consumed'
-  local receipt = kept and record_json(about, limits, {
-    state = state, candidate = chosen, closed = closed, request_key = keys.request, run_key = keys.run, ask = ask,
-    decided_at = decided_at, held = hold and event or nil,
+  local state = reserved and 'reserved' or 'consumed'
+  local receipt = kept and record_json(decision, limits, {
+    state = state, candidate = chosen, closed = closed, request_key = decision.request, run_key = decision.run, ask = ask,
+    decided_at = decided_at, held = hold and concat({ all_pieces(limits, ask.shared, ']') }) or nil,
   })
   if not hold then
-    local extra = owe and about.model .. ',"degraded":true' or nil
-    append(event_json(about, state, event, '{"granted":true,"reason":"ok"}', decided_at, now_text, chosen, extra))
+    local extra = owe and decision.model .. ',"degraded":true' or nil
+    append(event_of_pieces(
+      decision, state, '{"granted":true,"reason":"ok"}', decided_at, now_text, chosen, extra, nil,
+      all_pieces(limits, ask.shared, ']}')
+    ))
   end
-  if kept then keep(state, receipt, keys.record, keys.request) end
+  if kept then keep(state, receipt, decision.record, decision.request) end
   for _, probe in ipairs(probes) do close_gate(probe.key, now + probe.ms, probe.ms, now) end
   if run then
     run.attempts = run.attempts + 1
-    write_run(keys.run, run)
+    write_run(decision.run, run)
   end
   for i = 1, #limits do
     local limit = limits[i]
     local rule = limit.rule
     -- A window that an estimate of nothing is corrected in must be in the period that it was made in.
     local moves = limit.cost > 0 or (rule.kind == 'w' and rule.settles)
-    if moves and not limit.over then write_counter(limit.key, limit.field, limit.state, forgotten_at(rule, limit.reset, now)) end
+    if moves and not limit.over then write_counter(limit.key, limit.field, limit.state, forgotten_at(rule, limit.reset, now), limit.digits) end
   end
   return reply('taken', limits, candidate, hold and receipt or '', closed)
 end
 
 -- The record of a grant that this decision repeats: of its request id, or of itself if it is owed.
-local function granted_before(keys)
-  local record = owe and stored_record(keys.record) or nil
-  if record or keys.request == '' then return record end
-  return stored_record(redis.call('GET', keys.request))
+local function granted_before(decision)
+  local record = owe and stored_record(decision.record) or nil
+  if record or decision.request == '' then return record end
+  return stored_record(redis.call('GET', decision.request))
 end
 
 -- Whether the call whose answer was lost has taken it.
@@ -237,21 +240,19 @@ local function ask_of(sent)
   return ask
 end
 
-local function answer(ask, keys, argument)
-  local event = ARGV[argument + 2]
-  local about = { event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model }
+local function answer(ask, decision, argument)
   if late then return { 'late', now_text } end
-  if ask.lost and was_taken(ask.lost, keys.lost) then return { 'executed' } end
-  if keys.gate ~= '' and closed_until(keys.gate, now) then
-    if mode == 'take' and not ask.quiet then append_denial(about, 'revoked_key') end
+  if ask.lost and was_taken(ask.lost, decision.lost) then return { 'executed' } end
+  if decision.gate ~= '' and closed_until(decision.gate, now) then
+    if mode == 'take' and not ask.quiet then append_denial(decision, 'revoked_key') end
     return { 'closed', now_text }
   end
-  local granted = granted_before(keys)
+  local granted = granted_before(decision)
   if granted then
     if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
     return { 'replayed', cjson.encode(granted) }
   end
-  return take(plan_of(ARGV[argument]), ARGV[argument + 1], about, ask, keys)
+  return take(plan_of(ARGV[argument]), ARGV[argument + 1], ask, decision)
 end
 
 local replies, taken = {}, {}
@@ -259,13 +260,17 @@ local key = 3
 for argument = 6, #ARGV, 4 do
   local ask = ask_of(ARGV[argument + 3])
   local first = key
-  local keys = { first = first, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '' }
+  local event = ARGV[argument + 2]
+  local decision = {
+    event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model,
+    first = first, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '',
+  }
   key = first + ask.keys + 1
-  if ask.idempotent then key, keys.request = key + 1, KEYS[key + 1] end
-  if ask.gated then key, keys.gate = key + 1, KEYS[key + 1] end
-  if ask.lost then key, keys.lost = key + 1, KEYS[key + 1] end
-  if ask.attempts then key, keys.run = key + 1, KEYS[key + 1] end
-  local ok, result = pcall(answer, ask, keys, argument)
+  if ask.idempotent then key, decision.request = key + 1, KEYS[key + 1] end
+  if ask.gated then key, decision.gate = key + 1, KEYS[key + 1] end
+  if ask.lost then key, decision.lost = key + 1, KEYS[key + 1] end
+  if ask.attempts then key, decision.run = key + 1, KEYS[key + 1] end
+  local ok, result = pcall(answer, ask, decision, argument)
   if ok then
     replies[#replies + 1] = result
   elseif result == STALE then

@@ -25,10 +25,8 @@ local function reset_at(state, limit, now)
   return now + (state.used > 0 and FLIGHT_RETRY_MS or 0)
 end
 
--- Milliseconds until a cost has room; -1 if it never has. As differences: sums may be beyond what is exact.
-local function retry_after(state, limit, cost, now)
-  local missing = cost - (capacity_of(state, limit) - state.used)
-  if missing <= 0 then return 0 end
+-- Milliseconds until a cost has room that more is in use than leaves room for it, by what is `missing`; -1 if it never has.
+local function retry_after(state, limit, cost, missing, now)
   if limit.kind == 'w' then
     if cost > limit.capacity + limit.rollover then return -1 end
     return period_end(state, limit, now) - now

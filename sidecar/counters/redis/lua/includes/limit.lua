@@ -12,7 +12,6 @@
 --   kind (t, w or c), key, unit, capacity, deny, settles, shared, thresholds, counts ('': its unit), event (how it goes on
 --   behind its id in a usage event, as JSON members with a comma before them), then
 --   t  amount, period, interval    w  bounds, usual, rollover
-local NONE = {}
 local NOT_WHOLE = 'capacity and cost are not both whole numbers'
 local plans, costs = {}, {}
 
@@ -61,16 +60,17 @@ local function cost_of(digits)
   return cost
 end
 
--- The limits of a decision, as nothing is known of them yet. `key` is where the keys that the plan names begin.
--- Each in one go: a table that grows is made anew with each power of two.
+-- The limits of a decision, as nothing is known of them yet. `key` is where the keys that the plan names begin. `before` and `used` are
+-- also kept as text: `shown` and `digits`.
+-- Each in one go, and room for four from the start: a table that grows is made anew with each power of two.
 local function limits_of(plan, own, key)
-  local rules, limits, at = plan.rules, {}, 1
+  local rules, limits, at = plan.rules, { nil, nil, nil, nil }, 1
   for i = 1, #rules do
     local rule = rules[i]
     local field, cost, id, next = match(own, '^(%S+) (%S+) ([^\n]*)\n()', at)
     limits[i] = {
-      rule = rule, key = KEYS[key + rule.key], field = field, id = id, cost = cost_of(cost), digits = cost,
-      state = NONE, before = 0, shown = '', capacity = 0, retry = 0, granted = false, over = false, reset = 0, crossed = NONE,
+      rule = rule, key = KEYS[key + rule.key], field = field, id = id, cost = cost_of(cost), amount = cost,
+      state = NONE, before = 0, shown = '', digits = '', capacity = 0, retry = 0, granted = false, over = false, reset = 0, crossed = NONE,
     }
     at = next
   end

@@ -1,7 +1,7 @@
 -- What a plan comes to: each of its limits as it stands, and the first candidate that has room.
 
 local function fields_of(limits, places)
-  local fields = {}
+  local fields = { nil, nil, nil, nil }
   for i = 1, #places do fields[i] = limits[places[i]].field end
   return fields
 end
@@ -12,9 +12,15 @@ local function look(limit, limits, now)
   local problem = not cost and NOT_WHOLE or rule.problem
   if problem then error('limit ' .. cjson.decode('[' .. limit.id .. ']')[1] .. ': ' .. problem, 0) end
   if not hashes[key] then read_hash(key, fields_of(limits, rule.beside)) end
-  local state = standing(read_counter(key, limit.field), rule, now)
-  local retry = retry_after(state, rule, cost, now)
-  limit.state, limit.before, limit.capacity, limit.retry = state, state.used, capacity_of(state, rule), retry
+  local stored, digits = read_counter(key, limit.field)
+  local state = standing(stored, rule, now)
+  if state ~= stored then digits = text(state.used) end
+  local used, capacity = state.used, capacity_of(state, rule)
+  -- As differences: sums may be beyond what is exact.
+  local missing = cost - (capacity - used)
+  local retry = missing > 0 and retry_after(state, rule, cost, missing, now) or 0
+  limit.state, limit.before, limit.capacity, limit.retry = state, used, capacity, retry
+  limit.shown, limit.digits = digits, digits
   limit.granted = retry == 0 or not rule.deny
   return limit.granted
 end
@@ -80,20 +86,20 @@ local function pass_limits(passed, candidate, limits, before, now)
 end
 
 -- The first candidate that nothing stands in the way of and that has room, with every limit it draws on; or the first one's
--- limits, refused. `tried` is {failed: how models failed in this run, whys: why candidates of others' parts were passed over}.
+-- limits, refused. `failed` is how models failed in this run, `whys` why candidates of others' parts were passed over.
 -- Gives the limits, whether it is granted, which candidate (0: none), what was passed over for what, and the chosen one's gates
 -- that close behind it.
-local function choose(plan, limits, key, now, tried)
+local function choose(plan, limits, key, now, failed, whys)
   local granted = look_at_all(limits, 1, plan.common, now)
   if #plan.candidates == 0 then return limits, granted, 0, NONE, NONE end
-  local passed = { closed = {}, whys = { unpack(tried.whys or {}) } }
+  local passed = { closed = {}, whys = { unpack(whys or {}) } }
   for i, candidate in ipairs(plan.candidates) do
     look_at_all(limits, candidate.first, candidate.last, now)
     local before = #passed.closed
     local why = barred(candidate, passed.whys)
     if why then pass_over(passed, candidate, '"on:' .. why .. '"', MAX_AMOUNT, why) end
     local probes = pass_gates(passed, candidate, key, now)
-    local failure = tried.failed and tried.failed[candidate.model]
+    local failure = failed and failed[candidate.model]
     if failure then pass_over(passed, candidate, '"failed:' .. failure .. '"', MAX_AMOUNT, failure) end
     if granted then pass_limits(passed, candidate, limits, before, now) end
     if granted and #passed.closed == before then return joined(plan, limits, candidate), true, i, passed.closed, probes end

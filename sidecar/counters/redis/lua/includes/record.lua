@@ -14,7 +14,7 @@ local function charge_json(limit)
     .. '","thresholds":' .. list(rule.thresholds, '') .. ',"crossed":' .. list(limit.crossed, '"')
     .. ',"settles":' .. tostring(rule.settles) .. ',"on_exceed":"' .. (rule.deny and 'deny' or 'flag') .. '"'
     .. (rule.counts and ',"counts":"' .. rule.counts .. '"' or '')
-    .. ',"cost":"' .. limit.digits .. '","before":"' .. limit.shown .. '","used":"' .. state.digits
+    .. ',"cost":"' .. limit.amount .. '","before":"' .. limit.shown .. '","used":"' .. limit.digits
     .. format(
       '","capacity":"%.0f","since":"%.0f","refilled":"%.0f","retry":"%.0f","reset_at":"%.0f"',
       limit.capacity, limit.over and 0 or state.since or state.start or 0, state.refilled or 0, limit.retry, limit.reset
