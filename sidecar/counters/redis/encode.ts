@@ -57,7 +57,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
       })),
     })),
   });
-  const own = limits.map((limit) => `${counterField(limit)} ${limit.cost} ${JSON.stringify(limit.id)}\n`).join('');
+  const own = limits.map(encodeOwn).join('');
   const encoded = { tenantId, text, own, keys: [...named.keys()], from, until };
   texts.set(plan, encoded);
   return encoded;
@@ -96,6 +96,10 @@ function encodeRule(limit: Limit, key: number, now: number) {
     ...ruleOf(limit, now),
   ];
 }
+
+/** A cost that is no number stays none. */
+const encodeOwn = (limit: Limit): string =>
+  `${counterField(limit)} ${JSON.stringify(limit.cost)} ${JSON.stringify(limit.id)}\n`;
 
 function ruleOf(limit: Limit, now: number): unknown[] {
   switch (limit.kind) {

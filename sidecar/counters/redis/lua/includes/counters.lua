@@ -7,7 +7,7 @@ local MATCH = {
   w = '^(%d+)(:(%d+):(%d+):(%d+))$',
   c = '^(%d+)(:(%d+))$',
 }
-local T_TAIL, W_TAIL = string.rep(':' .. DIGITS, 5), string.rep(':' .. DIGITS, 3)
+local T_TAIL, W_TAIL = digits_format(':%d:%d:%d:%d:%d'), digits_format(':%d:%d:%d')
 local NONE = {}
 local hashes = {}
 

@@ -1,6 +1,8 @@
 -- What is remembered of a grant. Amounts are digits: cjson prints 14 of them at most.
 
 -- As text from the start: a table of it, to be encoded, took twice as long. Keys, fields and units need no escapes.
+local CHARGED = digits_format('","capacity":"%d","since":"%d","refilled":"%d","retry":"%d","reset_at":"%d"')
+local REFILL = digits_format(',"amount":"%d","period":"%d","interval":%s')
 
 local function list(items, quote)
   return #items == 0 and '[]' or '[' .. quote .. concat(items, quote .. ',' .. quote) .. quote .. ']'
@@ -16,12 +18,9 @@ local function charge_json(limit)
     .. (rule.counts and ',"counts":"' .. rule.counts .. '"' or '')
     .. ',"cost":"' .. limit.amount .. '","before":"' .. limit.shown .. '","used":"' .. limit.digits
     .. format(
-      '","capacity":"%.0f","since":"%.0f","refilled":"%.0f","retry":"%.0f","reset_at":"%.0f"',
-      limit.capacity, limit.over and 0 or state.since or state.start or 0, state.refilled or 0, limit.retry, limit.reset
+      CHARGED, limit.capacity, limit.over and 0 or state.since or state.start or 0, state.refilled or 0, limit.retry, limit.reset
     )
-    .. (rule.kind == 't' and format(
-      ',"amount":"%.0f","period":"%.0f","interval":%s', rule.amount, rule.period, tostring(rule.interval)
-    ) or '')
+    .. (rule.kind == 't' and format(REFILL, rule.amount, rule.period, tostring(rule.interval)) or '')
     .. '}'
 end
 

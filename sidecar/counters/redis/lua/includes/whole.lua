@@ -17,6 +17,11 @@ local function text(n)
   return format(DIGITS, n)
 end
 
+-- A format of several, each of them `%d`.
+local function digits_format(pattern)
+  return DIGITS == '%d' and pattern or (string.gsub(pattern, '%%d', '%%.0f'))
+end
+
 -- A number given as digits; anything else is nil.
 local function whole(digits)
   if type(digits) ~= 'string' or #digits > 16 or not string.find(digits, '^%d+$') then return nil end
