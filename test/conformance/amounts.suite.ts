@@ -48,10 +48,10 @@ export function describeAmounts(bench: () => Workbench): void {
       expect(await bench().events()).toHaveLength(1);
     });
 
-    test('digits in a text are no cost and no capacity', async () => {
-      const digits = '7' as unknown as number;
-      await expect(bench().take(limit({ cost: digits }))).rejects.toThrow();
-      await expect(bench().take(limit({ capacity: digits }))).rejects.toThrow();
+    test.each(['7', '7 7', '7\n'])('the text %j is no cost and no capacity', async (text) => {
+      const digits = text as unknown as number;
+      await expect(bench().take(limit({ cost: digits }))).rejects.toThrow('limit bucket: ');
+      await expect(bench().take(limit({ capacity: digits }))).rejects.toThrow('limit bucket: ');
       expect(await bench().events()).toEqual([]);
     });
 

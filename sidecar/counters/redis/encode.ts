@@ -97,9 +97,9 @@ function encodeRule(limit: Limit, key: number, now: number) {
   ];
 }
 
-/** A cost that is no number stays none. */
+/** A cost that is no number is sent as none: a text may hold whatever parts the line. */
 const encodeOwn = (limit: Limit): string =>
-  `${counterField(limit)} ${JSON.stringify(limit.cost)} ${JSON.stringify(limit.id)}\n`;
+  `${counterField(limit)} ${typeof limit.cost === 'number' ? limit.cost : '-'} ${JSON.stringify(limit.id)}\n`;
 
 function ruleOf(limit: Limit, now: number): unknown[] {
   switch (limit.kind) {
