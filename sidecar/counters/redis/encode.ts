@@ -43,7 +43,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
   const owners = limits.map((limit) => place(keys.subject(tenantId, limit)));
   const text = JSON.stringify({
     rules: limits.map((limit, index) => encodeRule(limit, owners[index] as number, now)),
-    keys: [...named.values()].map((key) => placesOf(limits, (index) => owners[index] === key)),
+    keys: placesByKey(owners, limits.map(counterField)),
     common: plan.limits.length,
     candidates: plan.candidates.map((candidate) => ({
       model: candidate.model,
@@ -63,14 +63,15 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
   return encoded;
 }
 
-/** Of a key, the places from 1 on of the limits whose fields are read together: each field once. */
-function placesOf(limits: Limit[], isOfKey: (index: number) => boolean): number[] {
-  const places = new Map<string, number>();
-  limits.forEach((limit, index) => {
-    const field = counterField(limit);
-    if (isOfKey(index) && !places.has(field)) places.set(field, index + 1);
+/** Of each key, the places from 1 on of the limits whose fields are read together: each field once. */
+function placesByKey(keys: number[], fields: string[]): number[][] {
+  const places: Map<string, number>[] = [];
+  keys.forEach((key, index) => {
+    const field = fields[index] as string;
+    places[key - 1] ??= new Map();
+    if (!places[key - 1]?.has(field)) places[key - 1]?.set(field, index + 1);
   });
-  return [...places.values()];
+  return places.map((placed) => [...placed.values()]);
 }
 
 /** From when until when all windows are in the period that they are in now. */

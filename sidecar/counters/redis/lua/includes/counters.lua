@@ -11,9 +11,9 @@ local T_TAIL, W_TAIL = digits_format(':%d:%d:%d:%d:%d'), digits_format(':%d:%d:%
 local NONE = {}
 local hashes = {}
 
--- One match and no call for each number: field by field it took a quarter of the whole script. What is in use is given as text as well,
--- and a state has the text of when its period `began` and of all behind what is in use, its `tail`: a take most often leaves
--- them as they are, and printing a number takes five times as long as reading it.
+-- One match and no call for each number: field by field it took a quarter of the whole script. What is in use is given as text as
+-- well, and a state has the text of when its period `began` and of its `tail`, all behind what is in use: a take most often leaves them
+-- as they are, and printing a number takes five times as long as reading it.
 local function parse(key, field, stored)
   local kind = string.sub(field, 1, 1)
   local digits, tail, b, c, d, e, f = match(stored, MATCH[kind])

@@ -1,7 +1,6 @@
--- Plans and their limits as they are sent, each in two halves. The plan's text says how it is made and the rule of each limit: many
--- decisions of a call send the same, which is decoded and checked once for all of them. What is the limit's own is in another
--- text: a line for each limit in the order of the plan, `<field> <cost> <JSON of its id>`. As one text for each decision, decoding
--- it was 7 of 50 microseconds.
+-- A plan as it is sent, in two halves. One says how it is made and what the rule of each limit is: many decisions of a call send the
+-- same, which is decoded and checked once for all of them. The other is what is the limits' own, a line for each in the order of
+-- the plan: `<field> <cost> <JSON of its id>`. In one, what was decoded anew for each decision took 7 of 50 µs.
 --
 -- A plan is JSON {rules: [rule], keys: [[place]], common, candidates: [{model, json, on, limits, gates: [{key, json, why}]}]}
 --   keys        of which limits, by their places in `rules`, the fields of each key are read together
