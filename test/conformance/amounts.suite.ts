@@ -48,10 +48,36 @@ export function describeAmounts(bench: () => Workbench): void {
       expect(await bench().events()).toHaveLength(1);
     });
 
+    test.each(['7', '7 7', '7\n'])('the text %j is no cost and no capacity', async (text) => {
+      const digits = text as unknown as number;
+      await expect(bench().take(limit({ cost: digits }))).rejects.toThrow('limit bucket: ');
+      await expect(bench().take(limit({ capacity: digits }))).rejects.toThrow('limit bucket: ');
+      expect(await bench().events()).toEqual([]);
+    });
+
     test('an error in one take is that take’s alone', async () => {
       const [bad, good] = await Promise.allSettled([bench().take(limit({ cost: -1 })), bench().take(limit())]);
       expect(bad.status).toBe('rejected');
       expect(good).toMatchObject({ status: 'fulfilled', value: { kind: 'taken' } });
+    });
+
+    test('also where several are of the same bad rule: each is told of its own limit', async () => {
+      const bad = (id: string) => bench().take(limit({ id, capacity: -1 }));
+      const takes = [bad('a'), bench().take(limit()), bad('b/"b"'), bench().take(limit())];
+      const [first, good, second, better] = await Promise.allSettled(takes);
+      expect(first).toMatchObject({ reason: { message: expect.stringContaining('limit a: ') } });
+      expect(second).toMatchObject({ reason: { message: expect.stringContaining('limit b/"b": ') } });
+      expect([good, better]).toMatchObject([{ value: { kind: 'taken' } }, { value: { kind: 'taken' } }]);
+      expect(await bench().used(limit())).toBe(2);
+    });
+
+    test('what a take does not move of a counter stays exact: its refills, and what was paid off', async () => {
+      const slow = { ...huge, refill: { amount: 1, per_seconds: 86_400, mode: 'continuous' as const } };
+      await bench().taken({ ...slow, cost: MAX_AMOUNT - 10 });
+      const { id } = await bench().taken({ ...slow, cost: 7 });
+      await bench().taken({ ...slow, cost: 1 });
+      await bench().void(id);
+      expect(await bench().used(slow)).toBe(MAX_AMOUNT - 9);
     });
   });
 }

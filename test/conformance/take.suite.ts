@@ -193,6 +193,50 @@ export function describeTake(bench: () => Workbench): void {
     });
   });
 
+  describe('what is decided together is decided each by its own limits', () => {
+    // Of one rule, and of two: what is sent of them alike is read once.
+    const names = Array.from({ length: 24 }, (_, n) => `u ${n % 12}/"é"`);
+    const own = (name: string, more = {}) => limit({ id: `of ${name}`, subject: { type: 'user', id: name }, ...more });
+    const second = (name: string) => own(name, { id: `requests of ${name}`, unit: 'requests', capacity: 30 });
+
+    test('each is charged to its own counters, and told of by their ids', async () => {
+      const taken = await Promise.all(
+        names.map((name, n) => bench().taken(plan(own(name, { cost: 1 + (n % 3) }), second(name)))),
+      );
+      for (const [n, { outcome }] of taken.entries()) {
+        const ids = [`of ${names[n]}`, `requests of ${names[n]}`];
+        expect(outcome.limits.map(({ id }) => id)).toEqual(ids);
+        expect(outcome.limits.map(({ before }) => before)).toEqual(n < 12 ? [0, 0] : [1 + (n % 3), 1]);
+      }
+      const counted = (await bench().events()).map((event) =>
+        event.limits.map(({ id, before, after }) => [id, before, after]),
+      );
+      expect(counted.toSorted()).toEqual(
+        taken.map(({ outcome }) => outcome.limits.map(({ id, before, used }) => [id, before, used])).toSorted(),
+      );
+      const used = await Promise.all(
+        names
+          .slice(0, 3)
+          .flatMap((name) => [own(name), second(name)])
+          .map((each) => bench().used(each)),
+      );
+      expect(used).toEqual([2, 2, 4, 2, 6, 2]);
+    });
+
+    test('also where the rules of some are others', async () => {
+      const results = await Promise.all(names.map((name, n) => bench().take(own(name, { capacity: n % 2, cost: 1 }))));
+      const kinds = results.map(({ kind }) => kind);
+      expect(kinds).toEqual(names.map((_, n) => (n % 2 && n < 12 ? 'taken' : 'refused')));
+    });
+
+    test('limits of one subject that come to another plan later', async () => {
+      const [name = ''] = names;
+      const plans = [plan(own(name)), plan(second(name)), plan(second(name), own(name)), plan(own(name), second(name))];
+      const taken = await Promise.all(plans.map((each) => bench().taken(each)));
+      expect(taken.map(({ outcome }) => outcome.limits.map(({ used }) => used))).toEqual([[1], [1], [2, 2], [3, 3]]);
+    });
+  });
+
   describe('C6 no deny limit is overspent', () => {
     test('of 64 at once against a capacity of 10, exactly 10 are granted', async () => {
       const results = await Promise.all(Array.from({ length: 64 }, () => bench().take(limit({ capacity: 10 }))));

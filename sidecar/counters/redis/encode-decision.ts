@@ -49,7 +49,7 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
   const model = modelMember(event);
   const isPlain = fingerprint === '' && Object.keys(more).length === 0;
   const ask = isPlain ? `${named}${model}` : JSON.stringify({ keys: named, model, fingerprint, ...more });
-  const args = [encoded.text, encodeEvent(decisionId, event), ask];
+  const args = [encoded.text, encoded.own, encodeEvent(decisionId, event), ask];
   return {
     keys: [
       ...encoded.keys,

@@ -10,7 +10,10 @@ import { boundsAt } from '../periods.ts';
 /** What the scripts are given, as JSON text: see the headers of `lua/*.lua`. */
 
 export interface EncodedPlan {
+  /** What it has in common with those of others that are asked the same. */
   text: string;
+  /** What is its limits' own, a line for each. */
+  own: string;
   /** The keys that it names by their place in this list, from 1 on. */
   keys: string[];
 }
@@ -29,37 +32,46 @@ const texts = new WeakMap<Plan, Known>();
 export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, now: number): EncodedPlan {
   const known = texts.get(plan);
   if (known?.tenantId === tenantId && known.from <= now && now < known.until) return known;
-  const [from, until] = sameBounds([...plan.limits, ...plan.candidates.flatMap(({ limits }) => limits)], now);
+  const limits = [...plan.limits, ...plan.candidates.flatMap((candidate) => candidate.limits)];
+  const [from, until] = sameBounds(limits, now);
   const named = new Map<string, number>();
   const place = (key: string) => {
     const at = named.get(key) ?? named.size + 1;
     named.set(key, at);
     return at;
   };
-  const fields: string[][] = [];
-  const encode = (limit: Limit) => {
-    const key = place(keys.subject(tenantId, limit));
-    fields[key - 1] = [...new Set([...(fields[key - 1] ?? []), counterField(limit)])];
-    return encodeLimit(limit, key, now);
-  };
+  const owners = limits.map((limit) => place(keys.subject(tenantId, limit)));
   const text = JSON.stringify({
-    limits: plan.limits.map(encode),
+    rules: limits.map((limit, index) => encodeRule(limit, owners[index] as number, now)),
+    keys: placesByKey(owners, limits.map(counterField)),
+    common: plan.limits.length,
     candidates: plan.candidates.map((candidate) => ({
       model: candidate.model,
       json: JSON.stringify(candidate.model),
       ...(candidate.on && { on: Object.fromEntries(acceptedWhys(candidate.on).map((why) => [why, true])) }),
-      limits: candidate.limits.map(encode),
+      limits: candidate.limits.length,
       gates: gatesOf(candidate, plan, tenantId).map((gate) => ({
         key: place(keys.gate(gate)),
         json: JSON.stringify(gate.name),
         why: whyOfGate(gate.name),
       })),
     })),
-    fields,
   });
-  const encoded = { tenantId, text, keys: [...named.keys()], from, until };
+  const own = limits.map(encodeOwn).join('');
+  const encoded = { tenantId, text, own, keys: [...named.keys()], from, until };
   texts.set(plan, encoded);
   return encoded;
+}
+
+/** Of each key, the places from 1 on of the limits whose fields are read together: each field once. */
+function placesByKey(keys: number[], fields: string[]): number[][] {
+  const places: Map<string, number>[] = [];
+  keys.forEach((key, index) => {
+    const field = fields[index] as string;
+    places[key - 1] ??= new Map();
+    if (!places[key - 1]?.has(field)) places[key - 1]?.set(field, index + 1);
+  });
+  return places.map((placed) => [...placed.values()]);
 }
 
 /** From when until when all windows are in the period that they are in now. */
@@ -69,24 +81,26 @@ function sameBounds(limits: Limit[], now: number): [from: number, until: number]
 }
 
 /** As `lua/includes/limit.lua` reads it. */
-function encodeLimit(limit: Limit, key: number, now: number) {
-  const { billed, capacity, cost, counts = '', id, kind, on_exceed, scope, settles, thresholds, unit } = limit;
+function encodeRule(limit: Limit, key: number, now: number) {
+  const { billed, capacity, counts = '', kind, on_exceed, scope, settles, thresholds, unit } = limit;
   return [
-    id,
-    counterField(limit),
+    kind[0],
     key,
     unit,
     capacity,
-    cost,
     on_exceed === 'deny',
     settles,
     scope !== 'tenant',
     thresholds,
     counts,
-    opened({ id, kind, unit, ...(billed && { billed }) }),
+    members({ kind, unit, ...(billed && { billed }) }),
     ...ruleOf(limit, now),
   ];
 }
+
+/** A cost that is no number is sent as none: a text may hold whatever parts the line. */
+const encodeOwn = (limit: Limit): string =>
+  `${counterField(limit)} ${typeof limit.cost === 'number' ? limit.cost : '-'} ${JSON.stringify(limit.id)}\n`;
 
 function ruleOf(limit: Limit, now: number): unknown[] {
   switch (limit.kind) {

@@ -69,9 +69,8 @@ export class ProviderCalls {
   #raise(limit: Limit, remaining: number, now: number): Promise<[at: string, used?: string]> {
     const { connection, keys, scripts } = this.#deps;
     const plan = { limits: [limit], candidates: [], raw_counters: false };
-    const { keys: named, text } = encodePlan(plan, '', keys, now);
-    const [encoded] = (JSON.parse(text) as { limits: unknown[] }).limits;
-    const args = [JSON.stringify(encoded), String(remaining)];
+    const { keys: named, own, text } = encodePlan(plan, '', keys, now);
+    const args = [text, String(remaining), own];
     return connection.run(scripts.raise, named, args) as Promise<[at: string, used?: string]>;
   }
 }

@@ -3,8 +3,9 @@
 -- not know yet of what is under way.
 --
 -- KEYS[1]  the counters of the limit's subject
--- ARGV[1]  the limit, as the plan of `take` has it
+-- ARGV[1]  a plan with the limit alone, as `take` is sent it
 -- ARGV[2]  how much of it is left by the provider's word
+-- ARGV[3]  what is the limit's own
 --
 -- Returns {time, what is in use now}; {time} alone where the time is in none of the periods that the bounds tell.
 --
@@ -22,14 +23,15 @@
 local now = store_time()
 local remaining = whole(ARGV[2])
 if not remaining then error('what is left is not a whole number', 0) end
-local known, view = pcall(look, cjson.decode(ARGV[1]), function() return KEYS[1] end, now)
-if not known and view == STALE then return { text(now) } end
-if not known then error(view, 0) end
-local limit, state = view.limit, view.state
-local missing = math.max(0, view.capacity - remaining) - state.used
+local limits = limits_of(plan_of(ARGV[1]), ARGV[3], 0)
+local known, problem = pcall(look, limits[1], limits, now)
+if not known and problem == STALE then return { text(now) } end
+if not known then error(problem, 0) end
+local limit, rule, state = limits[1], limits[1].rule, limits[1].state
+local missing = math.max(0, limit.capacity - remaining) - state.used
 if missing > 0 then
   state = charge(state, missing)
-  write_counter(limit.key, limit.field, state, forgotten_at(limit, reset_at(state, limit, now), now))
+  write_counter(KEYS[1], limit.field, state, forgotten_at(rule, reset_at(state, rule, now), now))
   flush_counters(now)
 end
 return { text(now), text(state.used) }

@@ -18,10 +18,9 @@
 -- ARGV[3]  the store's time after which nobody waits for the answer and nothing is taken; 0: there is no such time
 -- ARGV[4]  how many records there may be
 -- ARGV[5]  the number of this call, to be remembered with which of its decisions were taken; empty: it is not
--- ARGV[6]… three for each decision:
---   plan   JSON {limits: [limit], candidates: [{model, json, limits: [limit], gates: [{key, json, why}]}]}; a candidate may
---          have `on`: for which reasons those before it may have been passed over, as an object
---          a limit is a list: see includes/limit.lua; `fields` has the fields that the plan names of each of its keys
+-- ARGV[6]… four for each decision:
+--   plan   what it has in common with others that are asked alike: see includes/limit.lua
+--   own    what is its limits' own: see there
 --   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
 --   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to
 --          say, JSON {keys, model, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
@@ -62,6 +61,7 @@ local mode = ARGV[1]
 local owe = mode == 'owe' or mode == 'owe_hold'
 local hold = mode == 'hold' or mode == 'owe_hold'
 local now = store_time()
+local now_text = text(now)
 local reservation_ttl = whole(ARGV[2])
 local deadline = whole(ARGV[3])
 local max_records = whole(ARGV[4])
@@ -70,43 +70,37 @@ if not deadline then error('the deadline is not a whole number', 0) end
 if not max_records then error('the number of records is not a whole number', 0) end
 local late = deadline > 0 and now > deadline
 
--- A number for the reply. As it is: the server makes an exact integer of it, and writing all of them as text took a tenth of the
--- script. But clients read integers a digit at a time, and round on the way to those next to 2^53.
-local function number(n)
-  if n < 9e15 then return n end
-  return text(n)
+-- A number goes into the reply as it is, if its text is not known: the server makes an exact integer of it, and writing all of them as
+-- text took a tenth of the script. But clients read integers a digit at a time, and round on the way to those next to 2^53.
+local EXACT = 9e15
+
+-- Nine for each limit from one on. All at once, so that the table of a reply is made in its size: growing to it took 0.7 µs.
+local function numbers(limits, i)
+  local limit = limits[i]
+  if not limit then return end
+  local state, crossed, capacity = limit.state, limit.crossed, limit.capacity
+  local refilled = state.refilled or 0
+  return limit.granted and 1 or 0, limit.shown, limit.digits, capacity < EXACT and capacity or text(capacity), limit.reset, limit.retry,
+    #crossed > 0 and concat(crossed, ',') or '', state.since or state.start or 0, refilled < EXACT and refilled or text(refilled),
+    numbers(limits, i + 1)
 end
 
-local function reply(status, views, candidate, receipt, closed)
-  local out = { status, now, candidate, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '' }
-  local n = 5
-  for _, view in ipairs(views) do
-    local state, crossed = view.state, view.crossed
-    out[n + 1] = view.granted and 1 or 0
-    out[n + 2] = number(state.used)
-    out[n + 3] = number(view.after.used)
-    out[n + 4] = number(view.capacity)
-    out[n + 5] = view.reset
-    out[n + 6] = view.retry
-    out[n + 7] = #crossed > 0 and concat(crossed, ',') or ''
-    out[n + 8] = state.since or state.start or 0
-    out[n + 9] = number(state.refilled or 0)
-    n = n + 9
-  end
-  return out
+local function reply(status, limits, candidate, receipt, closed)
+  return { status, now, candidate, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '', numbers(limits, 1) }
 end
 
-local function event_limits(views, shared)
-  local out = { shared and shared.limits or nil }
-  local n = #out
-  for i, view in ipairs(views) do
-    local limit, after = view.limit, view.after
-    out[n + i] = limit.event .. format(
-      ',"amount":%.0f,"before":%.0f,"after":%.0f,"period_start":%.0f}',
-      limit.cost, view.state.used, after.used, period_start(after)
-    )
-  end
-  return '[' .. concat(out, ',') .. ']'
+-- What the event says of its limits from one on, in pieces.
+local function pieces(limits, i, separator, last)
+  local limit = limits[i]
+  if not limit then return last end
+  return separator, '{"id":', limit.id, limit.rule.event, ',"amount":', limit.amount, ',"before":', limit.shown, ',"after":', limit.digits,
+    ',"period_start":', limit.state.began or text(period_start(limit.state)), '}', pieces(limits, i + 1, ',', last)
+end
+
+-- With what was held at an account before them.
+local function all_pieces(limits, shared, last)
+  local others = shared and shared.limits
+  return '[', others or '', pieces(limits, 1, others and ',' or '', last)
 end
 
 local function append(event)
@@ -116,44 +110,53 @@ end
 
 local function append_denial(about, reason)
   local outcome = '{"granted":false,"reason":"' .. reason .. '"}'
-  append(event_json(about, 'denied', '[]', outcome, text(now), text(now)))
+  append(event_json(about, 'denied', '[]', outcome, now_text, now_text))
 end
 
 -- A run that has made as many takes as it may: how its first candidate stands.
-local function exhausted(plan, key_at)
-  local first = plan.candidates[1] or { limits = {}, json = '""' }
+local function exhausted(plan, limits)
+  local first = plan.candidates[1]
   local passed = { closed = {}, whys = {} }
-  pass_over(passed, first, '"attempts"', MAX_AMOUNT, 'attempts')
-  local common, own = (look_at_all(plan.limits, key_at, now)), (look_at_all(first.limits, key_at, now))
-  return joined(common, own), false, 0, passed.closed, {}
+  pass_over(passed, first or { json = '""' }, '"attempts"', MAX_AMOUNT, 'attempts')
+  look_at_all(limits, 1, first and first.last or plan.common, now)
+  return joined(plan, limits, first), false, 0, passed.closed, {}
 end
 
--- What the plan comes to. What is owed is charged whatever there is room for, but not to a window that began since.
-local function views_of(plan, ask, key_at, run)
-  local views, granted, candidate, closed, probes
+-- What is owed is charged whatever there is room for.
+local function owed(plan, limits)
+  local first = plan.candidates[1]
+  look_at_all(limits, 1, first and first.last or plan.common, now)
+  return joined(plan, limits, first), true, first and 1 or 0, {}, {}
+end
+
+-- What a limit comes to when it is charged. What is owed is not charged to a window that began since.
+local function charge_limit(limit, decided_at)
+  local rule, state = limit.rule, limit.state
+  if owe then limit.granted, limit.over = true, rule.kind == 'w' and whole(decided_at) < state.start end
+  if not limit.over then
+    state.used = charged(limit.before, limit.cost)
+    limit.crossed = announce(state, rule.thresholds, limit.capacity)
+  end
+  if state.used ~= limit.before then limit.digits = text(state.used) end
+end
+
+-- What the plan comes to.
+local function outcome_of(plan, limits, ask, key, run)
+  local chosen, granted, candidate, closed, probes
   if run and run.attempts >= ask.attempts then
-    views, granted, candidate, closed, probes = exhausted(plan, key_at)
+    chosen, granted, candidate, closed, probes = exhausted(plan, limits)
   elseif owe then
-    views, candidate, granted, closed, probes = look_at_all(plan.limits, key_at, now), 0, true, {}, {}
-    if #plan.candidates > 0 then
-      views, candidate = joined(views, (look_at_all(plan.candidates[1].limits, key_at, now))), 1
-    end
+    chosen, granted, candidate, closed, probes = owed(plan, limits)
   else
-    views, granted, candidate, closed, probes = choose(plan, key_at, now, { failed = run and run.failed or ask.failed, whys = ask.whys })
+    chosen, granted, candidate, closed, probes = choose(plan, limits, key, now, run and run.failed or ask.failed, ask.whys)
     if ask.refused then granted, candidate = false, 0 end
   end
-  for _, view in ipairs(views) do
-    local limit, after = view.limit, view.state
-    if owe then
-      view.granted, view.over = true, limit.kind == 'w' and whole(ask.decided_at) < after.start
-    end
-    if granted and not view.over then
-      after = charge(after, limit.cost)
-      view.after, view.crossed = after, announce(after, limit.thresholds, view.capacity)
-    end
-    view.reset = reset_at(after, limit, now)
+  for i = 1, #chosen do
+    local limit = chosen[i]
+    if granted then charge_limit(limit, ask.decided_at) end
+    limit.reset = reset_at(limit.state, limit.rule, now)
   end
-  return views, granted, candidate, closed, probes
+  return chosen, granted, candidate, closed, probes
 end
 
 -- Writes the record of a grant, and finds it again by its request id and by when it expires.
@@ -164,52 +167,58 @@ local function keep(state, receipt, record_key, request_key)
   if state == 'reserved' then redis.call('ZADD', KEYS[2], text(now + reservation_ttl), record_key) end
 end
 
-local function take(plan, about, ask, keys)
-  local run = keys.run ~= '' and not owe and read_run(keys.run) or nil
-  local views, granted, candidate, closed, probes = views_of(plan, ask, keys.at, run)
+local function take(plan, own, ask, decision)
+  local run = decision.run ~= '' and not owe and read_run(decision.run) or nil
+  local limits, granted, candidate, closed, probes = outcome_of(plan, limits_of(plan, own, decision.first), ask, decision.first, run)
   if not granted then
-    if mode == 'take' and not ask.quiet then append_denial(about, 'rate_limited') end
-    return reply('refused', views, 0, '', closed)
+    if mode == 'take' and not ask.quiet then append_denial(decision, 'rate_limited') end
+    return reply('refused', limits, 0, '', closed)
   end
   local chosen = plan.candidates[candidate]
-  if mode == 'peek' then return reply('taken', views, candidate, '', closed) end
+  if mode == 'peek' then return reply('taken', limits, candidate, '', closed) end
 
-  local decided_at = ask.decided_at or text(now)
-  local reserved = hold or is_open(views)
+  local decided_at = ask.decided_at or now_text
+  local reserved = hold or is_open(limits)
   -- Of a call to a provider its caller will say how it went.
   local told = run ~= nil or (chosen ~= nil and #chosen.gates > 0)
-  local kept = reserved or keys.request ~= '' or owe or ask.shared ~= nil or told
-  if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', text(now) } end
+  local kept = reserved or decision.request ~= '' or owe or ask.shared ~= nil or told
+  if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', now_text } end
   if reserved then check_open(KEYS[2]) end
-  local limits, state = event_limits(views, ask.shared), reserved and 'reserved' or 'consumed'
-  local receipt = kept and record_json(about, views, {
-    state = state, candidate = chosen, closed = closed, request_key = keys.request, run_key = keys.run, ask = ask,
-    decided_at = decided_at, held = hold and limits or nil,
+  local state = reserved and 'reserved' or 'consumed'
+  local receipt = kept and record_json(decision, limits, {
+    state = state, candidate = chosen, closed = closed, request_key = decision.request, run_key = decision.run, ask = ask,
+    decided_at = decided_at, held = hold and concat({ all_pieces(limits, ask.shared, ']') }) or nil,
   })
   if not hold then
-    local extra = owe and about.model .. ',"degraded":true' or nil
-    append(event_json(about, state, limits, '{"granted":true,"reason":"ok"}', decided_at, text(now), chosen, extra))
+    local extra = owe and decision.model .. ',"degraded":true' or nil
+    append(event_of_pieces(
+      decision, state, '{"granted":true,"reason":"ok"}', decided_at, now_text, chosen, extra, nil,
+      all_pieces(limits, ask.shared, ']}')
+    ))
   end
-  if kept then keep(state, receipt, keys.record, keys.request) end
+  if kept then keep(state, receipt, decision.record, decision.request) end
   for _, probe in ipairs(probes) do close_gate(probe.key, now + probe.ms, probe.ms, now) end
   if run then
     run.attempts = run.attempts + 1
-    write_run(keys.run, run)
+    write_run(decision.run, run)
   end
-  for _, view in ipairs(views) do
-    local limit, after = view.limit, view.after
+  for i = 1, #limits do
+    local limit = limits[i]
+    local rule = limit.rule
     -- A window that an estimate of nothing is corrected in must be in the period that it was made in.
-    local moves = limit.cost > 0 or (limit.kind == 'w' and limit.settles)
-    if moves and not view.over then write_counter(limit.key, limit.field, after, forgotten_at(limit, view.reset, now)) end
+    local moves = limit.cost > 0 or (rule.kind == 'w' and rule.settles)
+    if moves and not limit.over then
+      write_counter(limit.key, limit.field, limit.state, forgotten_at(rule, limit.reset, now), limit.digits)
+    end
   end
-  return reply('taken', views, candidate, hold and receipt or '', closed)
+  return reply('taken', limits, candidate, hold and receipt or '', closed)
 end
 
 -- The record of a grant that this decision repeats: of its request id, or of itself if it is owed.
-local function granted_before(keys)
-  local record = owe and stored_record(keys.record) or nil
-  if record or keys.request == '' then return record end
-  return stored_record(redis.call('GET', keys.request))
+local function granted_before(decision)
+  local record = owe and stored_record(decision.record) or nil
+  if record or decision.request == '' then return record end
+  return stored_record(redis.call('GET', decision.request))
 end
 
 -- Whether the call whose answer was lost has taken it.
@@ -221,45 +230,52 @@ local function was_taken(lost, key)
 end
 
 -- Most ask for nothing but to be decided: then it is the number of keys and the member `model`, and nothing needs to be decoded.
+local asks = {}
 local function ask_of(sent)
-  local digits, model = match(sent, '^(%d+)(.*)$')
-  if not digits then return cjson.decode(sent) end
-  return { keys = digits + 0, model = model, fingerprint = '' }
+  local ask = asks[sent]
+  if not ask then
+    local digits, model = match(sent, '^(%d+)(.*)$')
+    ask = digits and { keys = digits + 0, model = model, fingerprint = '' } or cjson.decode(sent)
+    asks[sent] = ask
+  end
+  return ask
 end
 
-local function answer(ask, keys, argument)
-  local event = ARGV[argument + 1]
-  local about = { event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model }
-  if late then return { 'late', text(now) } end
-  if ask.lost and was_taken(ask.lost, keys.lost) then return { 'executed' } end
-  if keys.gate ~= '' and closed_until(keys.gate, now) then
-    if mode == 'take' and not ask.quiet then append_denial(about, 'revoked_key') end
-    return { 'closed', text(now) }
+local function answer(ask, decision, argument)
+  if late then return { 'late', now_text } end
+  if ask.lost and was_taken(ask.lost, decision.lost) then return { 'executed' } end
+  if decision.gate ~= '' and closed_until(decision.gate, now) then
+    if mode == 'take' and not ask.quiet then append_denial(decision, 'revoked_key') end
+    return { 'closed', now_text }
   end
-  local granted = granted_before(keys)
+  local granted = granted_before(decision)
   if granted then
     if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
     return { 'replayed', cjson.encode(granted) }
   end
-  return take(cjson.decode(ARGV[argument]), about, ask, keys)
+  return take(plan_of(ARGV[argument]), ARGV[argument + 1], ask, decision)
 end
 
 local replies, taken = {}, {}
 local key = 3
-for argument = 6, #ARGV, 3 do
-  local ask = ask_of(ARGV[argument + 2])
+for argument = 6, #ARGV, 4 do
+  local ask = ask_of(ARGV[argument + 3])
   local first = key
-  local keys = { at = function(index) return KEYS[first + index] end, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '' }
+  local event = ARGV[argument + 2]
+  local decision = {
+    event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model,
+    first = first, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '',
+  }
   key = first + ask.keys + 1
-  if ask.idempotent then key, keys.request = key + 1, KEYS[key + 1] end
-  if ask.gated then key, keys.gate = key + 1, KEYS[key + 1] end
-  if ask.lost then key, keys.lost = key + 1, KEYS[key + 1] end
-  if ask.attempts then key, keys.run = key + 1, KEYS[key + 1] end
-  local ok, result = pcall(answer, ask, keys, argument)
+  if ask.idempotent then key, decision.request = key + 1, KEYS[key + 1] end
+  if ask.gated then key, decision.gate = key + 1, KEYS[key + 1] end
+  if ask.lost then key, decision.lost = key + 1, KEYS[key + 1] end
+  if ask.attempts then key, decision.run = key + 1, KEYS[key + 1] end
+  local ok, result = pcall(answer, ask, decision, argument)
   if ok then
     replies[#replies + 1] = result
   elseif result == STALE then
-    replies[#replies + 1] = { 'stale_windows', text(now) }
+    replies[#replies + 1] = { 'stale_windows', now_text }
   else
     replies[#replies + 1] = { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
   end

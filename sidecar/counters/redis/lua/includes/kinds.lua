@@ -25,15 +25,13 @@ local function reset_at(state, limit, now)
   return now + (state.used > 0 and FLIGHT_RETRY_MS or 0)
 end
 
--- Milliseconds until the limit's cost has room; -1 if it never has. As differences: sums may be beyond what is exact.
-local function retry_after(state, limit, now)
-  local missing = limit.cost - (capacity_of(state, limit) - state.used)
-  if missing <= 0 then return 0 end
+-- Milliseconds until a cost has room that more is in use than leaves room for it, by what is `missing`; -1 if it never has.
+local function retry_after(state, limit, cost, missing, now)
   if limit.kind == 'w' then
-    if limit.cost > limit.capacity + limit.rollover then return -1 end
+    if cost > limit.capacity + limit.rollover then return -1 end
     return period_end(state, limit, now) - now
   end
-  if limit.cost > limit.capacity then return -1 end
+  if cost > limit.capacity then return -1 end
   return limit.kind == 'c' and FLIGHT_RETRY_MS or refill_time(state, limit, now, missing)
 end
 
@@ -56,7 +54,7 @@ local function announce(state, thresholds, capacity)
       highest = max(highest, percent)
     end
   end
-  state.announced = highest
+  if highest > state.announced then state.announced, state.tail = highest, nil end
   return crossed
 end
 

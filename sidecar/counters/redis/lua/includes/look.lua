@@ -1,44 +1,47 @@
 -- What a plan comes to: each of its limits as it stands, and the first candidate that has room.
-local NONE = {}
 
-local function check(limit)
-  if not (is_whole(limit.capacity) and is_whole(limit.cost)) then
-    error('limit ' .. limit.id .. ': capacity and cost are not both whole numbers', 0)
-  end
-  if limit.kind == 't' and not (is_whole(limit.amount) and is_whole(limit.period) and limit.amount > 0 and limit.period > 0) then
-    error('limit ' .. limit.id .. ': amount and period are not both whole numbers above 0', 0)
-  end
-  return limit
+local function fields_of(limits, places)
+  local fields = { nil, nil, nil, nil }
+  for i = 1, #places do fields[i] = limits[places[i]].field end
+  return fields
 end
 
--- What one limit, as it is sent, would come to: its state now, and whether its cost has room. `key_at` gives the key of an index;
--- `fields` what of each key the plan names.
-local function look(list, key_at, now, fields)
-  local limit, key = check(limit_of(list)), key_at(list[3])
-  limit.key = key
-  local state = standing(read_counter(key, limit.field, fields and fields[list[3]]), limit, now)
-  local retry = retry_after(state, limit, now)
-  return {
-    limit = limit, state = state, capacity = capacity_of(state, limit), retry = retry, granted = retry == 0 or not limit.deny,
-    -- What it comes to is known when all were looked at.
-    over = false, after = state, reset = 0, crossed = NONE,
-  }
+-- What one of a plan's limits stands at now, and whether its cost has room. What is read of its key is read for all of them.
+local function look(limit, limits, now)
+  local rule, cost, key = limit.rule, limit.cost, limit.key
+  local problem = not cost and NOT_WHOLE or rule.problem
+  if problem then error('limit ' .. cjson.decode('[' .. limit.id .. ']')[1] .. ': ' .. problem, 0) end
+  if not hashes[key] then read_hash(key, fields_of(limits, rule.beside)) end
+  local stored, digits = read_counter(key, limit.field)
+  local state = standing(stored, rule, now)
+  if state ~= stored then digits = text(state.used) end
+  local used, capacity = state.used, capacity_of(state, rule)
+  -- As differences: sums may be beyond what is exact.
+  local missing = cost - (capacity - used)
+  local retry = missing > 0 and retry_after(state, rule, cost, missing, now) or 0
+  limit.state, limit.before, limit.capacity, limit.retry = state, used, capacity, retry
+  limit.shown, limit.digits = digits, digits
+  limit.granted = retry == 0 or not rule.deny
+  return limit.granted
 end
 
-local function look_at_all(limits, key_at, now, fields)
-  local views, granted = {}, true
-  for i, limit in ipairs(limits) do
-    local view = look(limit, key_at, now, fields)
-    views[i] = view
-    granted = granted and view.granted
+-- Whether there is room for all limits from one place to another.
+local function look_at_all(limits, first, last, now)
+  local granted = true
+  for i = first, last do
+    if not look(limits[i], limits, now) then granted = false end
   end
-  return views, granted
+  return granted
 end
 
-local function joined(a, b)
+-- The common limits and those of a candidate.
+local function joined(plan, limits, candidate)
+  if #limits == plan.common then return limits end
   local all = {}
-  for _, view in ipairs(a) do all[#all + 1] = view end
-  for _, view in ipairs(b) do all[#all + 1] = view end
+  for i = 1, plan.common do all[i] = limits[i] end
+  if candidate then
+    for i = candidate.first, candidate.last do all[#all + 1] = limits[i] end
+  end
   return all
 end
 
@@ -55,27 +58,27 @@ local function barred(candidate, whys)
   end
 end
 
--- Adds the candidate's closed gates, and gives those that close behind whoever goes through.
-local function pass_gates(passed, candidate, key_at, now)
+-- Adds the candidate's closed gates, and gives those that close behind whoever goes through. `key` is where the plan's begin.
+local function pass_gates(passed, candidate, key, now)
   local probes = {}
   for _, gate in ipairs(candidate.gates) do
-    local key = key_at(gate.key)
-    local closed_to, probe = closed_until(key, now)
+    local name = KEYS[key + gate.key]
+    local closed_to, probe = closed_until(name, now)
     if closed_to then pass_over(passed, candidate, gate.json, closed_to, gate.why) end
-    if probe then probes[#probes + 1] = { key = key, ms = probe } end
+    if probe then probes[#probes + 1] = { key = name, ms = probe } end
   end
   return probes
 end
 
 -- Adds the limits that are short: those that are shared, and those of the tenant only where nothing else is in the way.
-local function pass_limits(passed, candidate, views, before, now)
+local function pass_limits(passed, candidate, limits, before, now)
   for _, shared in ipairs({ true, false }) do
     if #passed.closed > before then return end
-    for _, view in ipairs(views) do
-      local limit = view.limit
-      if not view.granted and limit.shared == shared then
-        local name = cjson.encode((shared and 'limit:' or 'budget:') .. limit.id)
-        local back = view.retry < 0 and MAX_AMOUNT or now + view.retry
+    for i = candidate.first, candidate.last do
+      local limit = limits[i]
+      if not limit.granted and limit.rule.shared == shared then
+        local name = cjson.encode((shared and 'limit:' or 'budget:') .. cjson.decode('[' .. limit.id .. ']')[1])
+        local back = limit.retry < 0 and MAX_AMOUNT or now + limit.retry
         pass_over(passed, candidate, name, back, shared and 'rate_limit' or 'budget')
       end
     end
@@ -83,25 +86,23 @@ local function pass_limits(passed, candidate, views, before, now)
 end
 
 -- The first candidate that nothing stands in the way of and that has room, with every limit it draws on; or the first one's
--- limits, refused. `tried` is {failed: how models failed in this run, whys: why candidates of others' parts were passed over}.
--- Gives the views, whether it is granted, which candidate (0: none), what was passed over for what, and the chosen one's gates
+-- limits, refused. `failed` is how models failed in this run, `whys` why candidates of others' parts were passed over.
+-- Gives the limits, whether it is granted, which candidate (0: none), what was passed over for what, and the chosen one's gates
 -- that close behind it.
-local function choose(plan, key_at, now, tried)
-  local common, granted = look_at_all(plan.limits, key_at, now, plan.fields)
-  if #plan.candidates == 0 then return common, granted, 0, NONE, NONE end
-  local first
-  local passed = { closed = {}, whys = { unpack(tried.whys or {}) } }
+local function choose(plan, limits, key, now, failed, whys)
+  local granted = look_at_all(limits, 1, plan.common, now)
+  if #plan.candidates == 0 then return limits, granted, 0, NONE, NONE end
+  local passed = { closed = {}, whys = { unpack(whys or {}) } }
   for i, candidate in ipairs(plan.candidates) do
-    local own = look_at_all(candidate.limits, key_at, now, plan.fields)
+    look_at_all(limits, candidate.first, candidate.last, now)
     local before = #passed.closed
     local why = barred(candidate, passed.whys)
     if why then pass_over(passed, candidate, '"on:' .. why .. '"', MAX_AMOUNT, why) end
-    local probes = pass_gates(passed, candidate, key_at, now)
-    local failure = tried.failed and tried.failed[candidate.model]
+    local probes = pass_gates(passed, candidate, key, now)
+    local failure = failed and failed[candidate.model]
     if failure then pass_over(passed, candidate, '"failed:' .. failure .. '"', MAX_AMOUNT, failure) end
-    if granted then pass_limits(passed, candidate, own, before, now) end
-    if granted and #passed.closed == before then return joined(common, own), true, i, passed.closed, probes end
-    first = first or own
+    if granted then pass_limits(passed, candidate, limits, before, now) end
+    if granted and #passed.closed == before then return joined(plan, limits, candidate), true, i, passed.closed, probes end
   end
-  return joined(common, first), false, 0, passed.closed, {}
+  return joined(plan, limits, plan.candidates[1]), false, 0, passed.closed, {}
 end

@@ -1,34 +1,34 @@
 -- What is remembered of a grant. Amounts are digits: cjson prints 14 of them at most.
 
 -- As text from the start: a table of it, to be encoded, took twice as long. Keys, fields and units need no escapes.
+local CHARGED = digits_format('","capacity":"%d","since":"%d","refilled":"%d","retry":"%d","reset_at":"%d"')
+local REFILL = digits_format(',"amount":"%d","period":"%d","interval":%s')
 
 local function list(items, quote)
   return #items == 0 and '[]' or '[' .. quote .. concat(items, quote .. ',' .. quote) .. quote .. ']'
 end
 
 -- What one limit was charged, with all that moving it later needs.
-local function charge_json(view)
-  local limit, state = view.limit, view.state
-  return '{"id":' .. cjson.encode(limit.id) .. ',"kind":"' .. limit.kind .. '","key":"' .. limit.key
-    .. '","field":"' .. limit.field .. '","event":' .. cjson.encode(limit.event) .. ',"unit":"' .. limit.unit
-    .. '","thresholds":' .. list(limit.thresholds, '') .. ',"crossed":' .. list(view.crossed, '"')
-    .. ',"settles":' .. tostring(limit.settles) .. ',"on_exceed":"' .. (limit.deny and 'deny' or 'flag') .. '"'
-    .. (limit.counts and ',"counts":"' .. limit.counts .. '"' or '')
+local function charge_json(limit)
+  local rule, state = limit.rule, limit.state
+  return '{"id":' .. limit.id .. ',"kind":"' .. rule.kind .. '","key":"' .. limit.key
+    .. '","field":"' .. limit.field .. '","event":' .. cjson.encode('{"id":' .. limit.id .. rule.event) .. ',"unit":"' .. rule.unit
+    .. '","thresholds":' .. list(rule.thresholds, '') .. ',"crossed":' .. list(limit.crossed, '"')
+    .. ',"settles":' .. tostring(rule.settles) .. ',"on_exceed":"' .. (rule.deny and 'deny' or 'flag') .. '"'
+    .. (rule.counts and ',"counts":"' .. rule.counts .. '"' or '')
+    .. ',"cost":"' .. limit.amount .. '","before":"' .. limit.shown .. '","used":"' .. limit.digits
     .. format(
-      ',"capacity":"%.0f","cost":"%.0f","before":"%.0f","used":"%.0f","since":"%.0f","refilled":"%.0f","retry":"%.0f","reset_at":"%.0f"',
-      view.capacity, limit.cost, state.used, view.after.used, view.over and 0 or state.since or state.start or 0,
-      state.refilled or 0, view.retry, view.reset
+      CHARGED, limit.capacity, limit.over and 0 or state.since or state.start or 0, state.refilled or 0, limit.retry, limit.reset
     )
-    .. (limit.kind == 't' and format(
-      ',"amount":"%.0f","period":"%.0f","interval":%s', limit.amount, limit.period, tostring(limit.interval)
-    ) or '')
+    .. (rule.kind == 't' and format(REFILL, rule.amount, rule.period, tostring(rule.interval)) or '')
     .. '}'
 end
 
 -- Whether something is still to come: the real usage, or the end of the call.
-local function is_open(views)
-  for _, view in ipairs(views) do
-    if view.limit.settles or view.limit.kind == 'c' then return true end
+local function is_open(limits)
+  for i = 1, #limits do
+    local rule = limits[i].rule
+    if rule.settles or rule.kind == 'c' then return true end
   end
   return false
 end
@@ -43,9 +43,9 @@ end
 
 -- `more` is {state, candidate, closed, request_key, run_key, ask, decided_at, held: JSON for another partition's
 -- event}.
-local function record_json(about, views, more)
+local function record_json(about, taken, more)
   local limits = {}
-  for i, view in ipairs(views) do limits[i] = charge_json(view) end
+  for i, limit in ipairs(taken) do limits[i] = charge_json(limit) end
   local candidate, shared = more.candidate, more.ask.shared
   return '{"v":1,"state":"' .. more.state .. '","about":' .. about_json(about) .. ',"limits":' .. list(limits, '')
     .. ',"request_key":"' .. more.request_key .. '","fingerprint":' .. cjson.encode(more.ask.fingerprint)

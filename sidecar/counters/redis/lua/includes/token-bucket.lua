@@ -46,10 +46,14 @@ local function refill_time(state, rule, now, amount)
   return min(MAX_WAIT_MS, ahead + max(1, exact))
 end
 
--- Of a counter of any kind.
+-- What is in use of a counter of any kind when an amount is charged.
+local function charged(used, amount)
+  return min(MAX_AMOUNT, used + amount)
+end
+
 local function charge(state, amount)
   return {
-    used = min(MAX_AMOUNT, state.used + amount), at = state.at, rest = state.rest, since = state.since,
+    used = charged(state.used, amount), at = state.at, rest = state.rest, since = state.since,
     refilled = state.refilled, announced = state.announced, start = state.start, carried = state.carried,
   }
 end
