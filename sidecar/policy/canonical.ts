@@ -47,6 +47,8 @@ function writeMembers(value: Members, keys: string[], depth: number): string {
 /** Printable ASCII that JSON need not escape: most names and all keys. Of a usual input, measured in turns: 1.4 to 2.6 µs in place of 2.7 to 3.7. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
+export const jsonString = (value: string): string => (PLAIN.test(value) ? `"${value}"` : JSON.stringify(value));
+
 function writeString(value: string): string {
   if (PLAIN.test(value)) return `"${value}"`;
   if (!value.isWellFormed()) throw new InputError('input holds a string that is not valid Unicode');

@@ -20,47 +20,62 @@ export type Request = (TakeRequest | Owed) & OwnPart;
 /** One decision as the script is given it. */
 export interface EncodedDecision {
   keys: string[];
-  args: string[];
-  /** Characters of its arguments. */
+  /** What its plan has in common with others that are asked alike: sent once for all of a call. */
+  plan: string;
+  /** What else is the decision's own. */
+  args: [own: string, event: string, ask: string];
+  /** Characters of all of it but its keys. */
   size: number;
 }
 
 /** `now` is where in the calendar the store is thought to be. */
 export function encodeDecision(request: Request, keys: PartitionKeys, now: number): EncodedDecision {
-  const { decisionId, event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
+  const { decisionId, event, plan } = request;
+  const encoded = encodePlan(plan, event.tenant_id, keys, now);
+  const { ask, keys: asked } = encodeAsk(request, keys, encoded.keys.length);
+  const about = encodeEvent(decisionId, event);
+  return {
+    keys: [...encoded.keys, keys.record(decisionId), ...asked],
+    plan: encoded.text,
+    args: [encoded.own, about, ask],
+    size: encoded.text.length + encoded.own.length + about.length + ask.length,
+  };
+}
+
+const NO_KEYS: string[] = [];
+
+/** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names. */
+function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
+  const { event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
   const { keyGate, quiet } = request as Partial<TakeRequest>;
   const { decidedAt, lost } = request as Partial<Owed>;
-  const tenantId = event.tenant_id;
   const run = runKeyOf(request, keys);
-  const encoded = encodePlan(plan, tenantId, keys, now);
-  const more = {
-    ...(requestId !== undefined && { idempotent: true }),
-    ...(keyGate !== undefined && { gated: true }),
-    ...(quiet && { quiet }),
-    ...(decidedAt !== undefined && { decided_at: String(decidedAt) }),
-    ...(shared && { shared }),
-    ...(refused && { refused }),
-    ...(lost && { lost: { call: lost.call, index: lost.index } }),
-    ...(run !== undefined && { attempts: plan.max_attempts }),
-    ...(failed && { failed }),
-    ...(whys && { whys }),
-  };
-  const named = encoded.keys.length;
   const model = modelMember(event);
-  const isPlain = fingerprint === '' && Object.keys(more).length === 0;
-  const ask = isPlain ? `${named}${model}` : JSON.stringify({ keys: named, model, fingerprint, ...more });
-  const args = [encoded.text, encoded.own, encodeEvent(decisionId, event), ask];
+  const more = requestId ?? keyGate ?? quiet ?? decidedAt ?? shared ?? refused ?? lost ?? run ?? failed ?? whys;
+  if (more === undefined && fingerprint === '') return { ask: `${named}${model}`, keys: NO_KEYS };
+  const tenantId = event.tenant_id;
   return {
+    ask: JSON.stringify({
+      keys: named,
+      model,
+      fingerprint,
+      ...(requestId !== undefined && { idempotent: true }),
+      ...(keyGate !== undefined && { gated: true }),
+      ...(quiet && { quiet }),
+      ...(decidedAt !== undefined && { decided_at: String(decidedAt) }),
+      ...(shared && { shared }),
+      ...(refused && { refused }),
+      ...(lost && { lost: { call: lost.call, index: lost.index } }),
+      ...(run !== undefined && { attempts: plan.max_attempts }),
+      ...(failed && { failed }),
+      ...(whys && { whys }),
+    }),
     keys: [
-      ...encoded.keys,
-      keys.record(decisionId),
       ...(requestId === undefined ? [] : [keys.request(tenantId, requestId)]),
       ...(keyGate === undefined ? [] : [keys.gate({ tenantId, scope: 'tenant', name: keyGate })]),
       ...(lost ? [lost.key] : []),
       ...(run === undefined ? [] : [run]),
     ],
-    args,
-    size: args.reduce((sum, { length }) => sum + length, 0),
   };
 }
 

@@ -105,9 +105,10 @@ export class TakeCalls {
     const traced = mode === 'take' && settings.traceCalls ? this.#trace(asked) : undefined;
     const names = [keys.stream, keys.open, keys.records];
     const args = [mode, String(lifeOf(mode, settings)), String(deadline), String(maxRecords()), traced?.call ?? ''];
+    const places = new Map<string, string>();
     for (const one of asked) {
       names.push(...one.keys);
-      args.push(...one.args);
+      args.push(placed(one.plan, places, args.length), ...one.args);
     }
     if (traced) names.push(traced.key);
     const replies = (await connection.run(script, names, args)) as TakeReply[];
@@ -126,6 +127,14 @@ export class TakeCalls {
     });
     return { lane, key, call };
   }
+}
+
+/** A plan that was sent before in this call is told by its place among the arguments, from 1 on. `before`: how many there are. */
+function placed(plan: string, places: Map<string, string>, before: number): string {
+  const place = places.get(plan);
+  if (place !== undefined) return place;
+  places.set(plan, String(before + 1));
+  return plan;
 }
 
 /**

@@ -19,7 +19,8 @@
 -- ARGV[4]  how many records there may be
 -- ARGV[5]  the number of this call, to be remembered with which of its decisions were taken; empty: it is not
 -- ARGV[6]… four for each decision:
---   plan   what it has in common with others that are asked alike: see includes/limit.lua
+--   plan   what it has in common with others that are asked alike: see includes/limit.lua. One that was sent before is told by the
+--          place of that argument
 --   own    what is its limits' own: see there
 --   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
 --   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to

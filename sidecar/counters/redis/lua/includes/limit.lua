@@ -33,9 +33,11 @@ local function rule_of(list)
   return rule
 end
 
+-- `sent`: its JSON, or among which of the arguments that is.
 local function plan_of(sent)
-  if plans[sent] then return plans[sent] end
-  local plan = cjson.decode(sent)
+  local known = plans[sent]
+  if known then return known end
+  local plan = cjson.decode(match(sent, '^%d+$') and ARGV[sent + 0] or sent)
   for i, list in ipairs(plan.rules) do
     plan.rules[i] = rule_of(list)
     plan.rules[i].beside = plan.keys[list[2]]
