@@ -10,7 +10,7 @@ export default defineConfig({
     setupFiles: 'test/setup/each-file.ts',
     // A process for each file: worker threads and signals of a test concern that file alone.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     watch: false,
