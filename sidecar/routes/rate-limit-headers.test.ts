@@ -52,6 +52,20 @@ test('say quota and window, what remains, and the seconds to the reset, rounded 
   });
 });
 
+test('what is remembered of a plan tells of its own limits alone', () => {
+  const own = answer('a', {});
+  const shown = (more: Partial<LimitOutcome>) => {
+    const [limit] = own.outcome?.limits as [LimitOutcome];
+    const outcome = { granted: true, candidate: null, closed: [], limits: [{ ...limit, ...more }] };
+    return rateLimitHeaders({ ...own, outcome })['RateLimit-Policy'];
+  };
+  expect(shown({})).toBe('"a";q=10;w=60');
+  // A rollover, and the answer to a request id that was granted under another policy.
+  expect(shown({ capacity: 15 })).toBe('"a";q=15;w=60');
+  expect(shown({ id: 'b' })).toBe('"b";q=10');
+  expect(shown({})).toBe('"a";q=10;w=60');
+});
+
 test('a refusal says how long to wait, rounded up, at least a second', () => {
   expect(rateLimitHeaders(answer('a', { granted: false, retry_after_ms: 1_001 }))).toMatchObject({
     'Retry-After': '2',

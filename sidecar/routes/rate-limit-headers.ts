@@ -13,15 +13,16 @@ export function rateLimitHeaders(answer: Answer): Record<string, string> {
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
   const wait = outcome.granted ? undefined : waitFor(answer, outcome);
   return {
-    ...(outcome.limits.length && limitHeaders(outcome.limits, namesOf(plan), at)),
+    ...(outcome.limits.length && limitHeaders(outcome.limits, plan, at)),
     ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
   };
 }
 
-function limitHeaders(limits: readonly LimitOutcome[], names: Names, at: number): Record<string, string> {
+function limitHeaders(limits: readonly LimitOutcome[], plan: Plan, at: number): Record<string, string> {
+  const names = namesOf(plan);
   let items = '';
   for (const limit of limits) items += `${items && ', '}${limitItem(limit, names.of.get(limit.id), at)}`;
-  return { 'RateLimit-Policy': policyItems(limits, names), RateLimit: items };
+  return { 'RateLimit-Policy': policyItems(limits, plan, names), RateLimit: items };
 }
 
 /** Of a provider that is not available it is not the limits alone that tell. */
@@ -46,9 +47,8 @@ interface Named {
 
 interface Names {
   of: ReadonlyMap<string, Named>;
-  /** The items that were written last, and of which limits: capacities change with a rollover, and not from one answer to the next. */
-  items: string;
-  last: readonly LimitOutcome[];
+  /** What an answer with the plan's own limits and capacities says of them, once one has been given: a rollover adds to a capacity. */
+  items: string | undefined;
 }
 
 const known = new WeakMap<Plan, Names>();
@@ -58,7 +58,7 @@ function namesOf(plan: Plan): Names {
   if (before) return before;
   const limits = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)];
   const of = new Map(limits.map((limit) => [limit.id, { name: quoted(limit.id), window: windowOf(limit) }]));
-  const names = { of, items: '', last: [] };
+  const names = { of, items: undefined };
   known.set(plan, names);
   return names;
 }
@@ -68,15 +68,16 @@ function windowOf(limit: Limit): string {
   return seconds === undefined ? '' : `;w=${seconds}`;
 }
 
-function policyItems(limits: readonly LimitOutcome[], names: Names): string {
-  const { last } = names;
-  const isSame = ({ capacity, id }: LimitOutcome, index: number) =>
-    id === last[index]?.id && capacity === last[index].capacity;
-  if (limits.length === last.length && limits.every(isSame)) return names.items;
-  names.items = limits.map((limit) => policyItem(limit, names.of.get(limit.id))).join(', ');
-  names.last = limits;
+function policyItems(limits: readonly LimitOutcome[], plan: Plan, names: Names): string {
+  const isOwn = ({ capacity, id }: LimitOutcome, index: number) =>
+    id === plan.limits[index]?.id && capacity === plan.limits[index].capacity;
+  if (limits.length !== plan.limits.length || !limits.every(isOwn)) return itemsOf(limits, names);
+  names.items ??= itemsOf(limits, names);
   return names.items;
 }
+
+const itemsOf = (limits: readonly LimitOutcome[], { of }: Names) =>
+  limits.map((limit) => policyItem(limit, of.get(limit.id))).join(', ');
 
 /** A repeated answer may have limits that its plan has not. */
 const policyItem = ({ capacity, id }: LimitOutcome, { name, window }: Named = { name: quoted(id), window: '' }) =>
