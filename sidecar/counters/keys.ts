@@ -8,7 +8,10 @@ import type { Gate } from './contract.ts';
  * and two names never share a key: `:` `{` `}` `%` and all control and non-ASCII characters become `%XX`.
  * Throws `URIError` for a lone surrogate; input with one is refused before it comes here.
  */
-const encodeName = (name: string): string => encodeURIComponent(name);
+const encodeName = (name: string): string => (PLAIN.test(name) ? name : encodeURIComponent(name));
+
+/** Most names, and the id of every decision: looked at in a fifth of the time that it takes to encode them. */
+const PLAIN = /^[\w.-]*$/;
 
 /**
  * The names of keys in one partition. The hash tag keeps all of a partition's keys in one slot of a Redis Cluster.
