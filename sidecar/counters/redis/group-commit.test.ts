@@ -62,9 +62,33 @@ describe('what arrives together goes together', () => {
     const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
     const results = Array.from({ length: 100 }, (_, id) => commit.add(item(id)));
     await turn();
+    server.calls[0]?.answer();
+    await turn();
     expect(server.calls.map(({ items }) => items.length)).toEqual([64, 36]);
-    for (const call of server.calls) call.answer();
+    server.calls[1]?.answer();
     expect(await Promise.all(results)).toHaveLength(100);
+  });
+
+  test('a second call goes beside one of few, and beside one of many only when it is full', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const lengths = () => server.calls.map(({ items }) => items.length);
+    const results: Promise<string>[] = [];
+    const arrive = async (count: number) => {
+      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
+      await turn();
+    };
+    await arrive(2);
+    await arrive(3);
+    expect(lengths()).toEqual([2, 3]);
+    server.calls[0]?.answer();
+    await turn();
+    await arrive(63);
+    expect(lengths()).toEqual([2, 3]);
+    await arrive(1);
+    expect(lengths()).toEqual([2, 3, 64]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(69);
   });
 
   test('no more than 256 Ki characters to a call; what is larger goes alone', async () => {
