@@ -55,8 +55,8 @@ test('say quota and window, what remains, and the seconds to the reset, rounded 
 test('what is remembered of a plan tells of its own limits alone', () => {
   const own = answer('a', {});
   const shown = (more: Partial<LimitOutcome>) => {
-    const [limit] = own.outcome?.limits as [LimitOutcome];
-    const outcome = { granted: true, candidate: null, closed: [], limits: [{ ...limit, ...more }] };
+    const limits = (own.outcome?.limits ?? []).map((limit) => ({ ...limit, ...more }));
+    const outcome = { granted: true, candidate: null, closed: [], limits };
     return rateLimitHeaders({ ...own, outcome })['RateLimit-Policy'];
   };
   expect(shown({})).toBe('"a";q=10;w=60');
