@@ -20,7 +20,7 @@ export function hostCheck(): (incoming: IncomingMessage) => boolean {
 
 /** Refuses a host that is none. */
 export const withValidHost =
-  (fetch: Fetch, isValid = hostCheck()): Fetch =>
+  (fetch: Fetch, isValid: ReturnType<typeof hostCheck>): Fetch =>
   (request, env) =>
     isValid(env.incoming) ? fetch(request, env) : wrong();
 

@@ -41,7 +41,6 @@ interface Asked {
  * requests at once, and callers who are not known at once.
  */
 export function directData(deps: DirectDeps): Direct {
-  const answerWhole = answering(deps);
   return (incoming, outgoing, enter) => {
     const path = incoming.method === 'POST' ? meteredPath(deps.policy, incoming.url as string) : undefined;
     if (!path || !isUsual(incoming, deps.maxBodyBytes)) return false;
@@ -49,7 +48,7 @@ export function directData(deps: DirectDeps): Direct {
     if (!place) return false;
     const shown = shownIn(incoming);
     const identity = identifiedAtOnce(deps.identities, incoming, shown);
-    if (identity) answerWhole({ incoming, outgoing, path, place, shown, identity });
+    if (identity) answerWhole(deps, { incoming, outgoing, path, place, shown, identity });
     else place.leave();
     return identity !== undefined;
   };
@@ -88,14 +87,12 @@ function isUsual({ headers, rawHeaders }: IncomingMessage, maxBytes: number): bo
   return 2 * names === rawHeaders.length;
 }
 
-function answering(deps: DirectDeps) {
-  return (asked: Asked): void => {
-    const start = deps.clock.monotonic();
-    wholeBody(asked.incoming, (body) => {
-      asked.place.arrived();
-      void answer(deps, asked, { body, start });
-    });
-  };
+function answerWhole(deps: DirectDeps, asked: Asked): void {
+  const start = deps.clock.monotonic();
+  wholeBody(asked.incoming, (body) => {
+    asked.place.arrived();
+    void answer(deps, asked, { body, start });
+  });
 }
 
 /** `body`: undefined where it did not come in whole. `start`: when the request came, on the monotonic clock. */
@@ -121,8 +118,9 @@ async function answer(deps: DirectDeps, asked: Asked, { body, start }: Come): Pr
   } catch (error) {
     const response = failure(error as Error, { path, route: `${PREFIX}/*` }, deps.log);
     send(outgoing, response.status, [Object.fromEntries(response.headers)], await response.text());
+  } finally {
+    asked.place.leave();
   }
-  asked.place.leave();
   deps.durations.series(outgoing.statusCode, 'POST', path).observe((deps.clock.monotonic() - start) / 1000);
 }
 

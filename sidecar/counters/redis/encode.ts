@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { USAGE_EVENT_VERSION } from '../../../schemas/usage-event.ts';
-import { jsonString } from '../../policy/canonical.ts';
+import { jsonString } from '../../json-string.ts';
 import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
 import { gatesOf } from '../gates.ts';
