@@ -61,11 +61,12 @@ export interface Announced {
   crossed: number[];
 }
 
+/** From which amount on a threshold is reached. By hundreds: a product with the whole capacity may be beyond what is exact. */
+export const thresholdAmount = (percent: number, capacity: number): number =>
+  percent * Math.floor(capacity / 100) + Math.ceil((percent * (capacity % 100)) / 100);
+
 function announce(state: CounterState, thresholds: number[], capacity: number): Announced {
-  // By hundreds: a product with the whole capacity may be beyond what is exact.
-  const amount = (percent: number) =>
-    percent * Math.floor(capacity / 100) + Math.ceil((percent * (capacity % 100)) / 100);
-  const reached = (percent: number) => state.used > 0 && state.used >= amount(percent);
+  const reached = (percent: number) => state.used > 0 && state.used >= thresholdAmount(percent, capacity);
   const crossed = thresholds.filter((percent) => percent > state.announced && reached(percent));
   return { after: crossed.length ? { ...state, announced: Math.max(...crossed) } : state, crossed };
 }

@@ -1,70 +1,121 @@
 import type { ClosedGate, Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
 import { CountersUnavailable, type DecisionRecord, type Receipt, RecordsFull, type TakeResult } from '../contract.ts';
 import { limitOutcome } from '../outcome.ts';
+import { type RunningCounter, resetOf } from './running.ts';
 
-/** What a script replies for one decision: see the header of `lua/take-3.lua`. */
-export type TakeReply = [status: string, ...rest: (string | number)[]];
+/** What a script replies for one decision, as it comes: see the header of `lua/take-3.lua`. */
+export type RawReply = string | [words: string, ...texts: string[]];
+
+/** The first of the words is the status. */
+export interface TakeReply {
+  words: readonly string[];
+  texts: readonly string[];
+  /** Of a decision that was sent without its plan. */
+  counters?: readonly RunningCounter[] | undefined;
+}
+
+const NONE: readonly string[] = [];
+
+export function readReply(raw: RawReply): TakeReply {
+  if (typeof raw === 'string') return { words: raw.split(' '), texts: NONE };
+  const [words, ...texts] = raw;
+  return { words: words.split(' '), texts };
+}
+
+const TIMED = new Set(['taken', 'added', 'unsure', 'refused', 'closed', 'full', 'late', 'stale_windows']);
 
 /** The store's time when it answered; undefined for an answer that does not say it. */
-export function timeOf([status, at]: TakeReply): number | undefined {
-  return ['taken', 'refused', 'closed', 'full', 'late', 'stale_windows'].includes(status) ? Number(at) : undefined;
-}
+export const timeOf = ({ words: [status, at] }: TakeReply): number | undefined =>
+  TIMED.has(status as string) ? Number(at) : undefined;
 
 /**
  * Whether nothing was taken because the store was told of another time than its own: of other periods, or of a deadline
  * that was over by its clock.
  */
-export const isMistimed = ([status]: TakeReply): boolean => status === 'late' || status === 'stale_windows';
+export const isMistimed = ({ words: [status] }: TakeReply): boolean => status === 'late' || status === 'stale_windows';
 
-/** Numbers of each limit in a reply, and what stands before the first. */
-export const FIELDS = 9;
-export const HEAD = 5;
+/** Words of each limit in a reply, and what stands before the first. */
+export const FIELDS = 7;
+export const HEAD = 3;
 
 /** Throws `CountersUnavailable` where nothing was decided; `maxRecords` is what the script was told, `receipt` that of a grant. */
 export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number, receipt: Receipt): TakeResult {
-  const [status, first] = reply;
-  if (status === 'closed') return { kind: 'closed', at: Number(first) };
-  if (status === 'full') throw new RecordsFull(maxRecords);
+  const [status, now] = reply.words;
+  const at = Number(now);
+  if (status === 'added') return { kind: 'taken', at, outcome: decodeAdded(reply, plan, at), receipt };
+  if (status === 'taken') return { kind: 'taken', at, outcome: decodeOutcome(reply, plan, true), receipt };
+  if (status === 'refused') return { kind: 'refused', at, outcome: decodeOutcome(reply, plan, false) };
+  if (status === 'closed') return { kind: 'closed', at };
   if (status === 'conflict') return { kind: 'conflict' };
-  if (status === 'error') throw new CountersUnavailable(`the take script refused its arguments: ${first}`);
   if (status === 'replayed') {
-    const { decisionId, decidedAt, outcome, policyRevision } = decodeRecord(String(first));
+    const { decisionId, decidedAt, outcome, policyRevision } = decodeRecord(String(reply.texts[0]));
     return { kind: 'replayed', at: decidedAt, decisionId, outcome, policyRevision };
   }
-  if (status === 'late') throw new CountersUnavailable('the take came too late, and took nothing');
-  if (status === 'stale_windows') throw new CountersUnavailable('the store’s clock is not where it was a moment ago');
-  const at = Number(first);
-  const outcome = decodeOutcome(reply, plan, status === 'taken');
-  return status === 'taken' ? { kind: 'taken', at, outcome, receipt } : { kind: 'refused', at, outcome };
+  if (status === 'full') throw new RecordsFull(maxRecords);
+  throw new CountersUnavailable(failureOf(reply));
+}
+
+function failureOf({ texts: [message], words: [status] }: TakeReply): string {
+  if (status === 'late') return 'the take came too late, and took nothing';
+  if (status === 'stale_windows') return 'the store’s clock is not where it was a moment ago';
+  return `the take script refused its arguments: ${message ?? status}`;
 }
 
 /** The place of the candidate that was taken, from 0 on; 0 where the plan names none. */
-export const chosenOf = (reply: TakeReply): number => Math.max(0, (Number(reply[2]) || 0) - 1);
+export const chosenOf = ({ words }: TakeReply): number =>
+  words[0] === 'taken' ? Math.max(0, Number(words[2]) - 1) : 0;
+
+/** What stands before the first counter of an `added` reply. */
+export const ADDED_HEAD = 2;
+
+/** The numbers of a reply that says only what was in use before. */
+function decodeAdded({ counters = [], words }: TakeReply, { limits }: Plan, at: number): Outcome {
+  const added = limits.map((limit, index) =>
+    addedTo(counters[index] as RunningCounter, limit, Number(words[ADDED_HEAD + index]), at),
+  );
+  return { granted: true, candidate: null, closed: [], limits: added };
+}
+
+/** What a limit came to whose counter ran, with room for it. `at` is the store's time. */
+export function addedTo(counter: RunningCounter, limit: Limit, before: number, at: number): LimitOutcome {
+  const { id, on_exceed } = limit;
+  const used = before + limit.cost;
+  const counted = {
+    granted: true,
+    before,
+    used,
+    resetAt: resetOf(counter, limit, used, at),
+    retryAfterMs: 0,
+    crossed: [],
+  };
+  return limitOutcome({ id, on_exceed, capacity: counter.capacity }, counted);
+}
 
 /** The numbers of a `taken` or `refused` reply, put beside the limits that they are of. */
-function decodeOutcome(reply: TakeReply, plan: Plan, granted: boolean): Outcome {
-  const chosen = Number(reply[2]);
+function decodeOutcome({ texts, words }: TakeReply, plan: Plan, granted: boolean): Outcome {
+  const chosen = Number(words[2]);
   const candidate = granted && chosen > 0 ? plan.candidates[chosen - 1] : plan.candidates[0];
-  const limits: Limit[] = [...plan.limits, ...(candidate?.limits ?? [])];
+  const limits: Limit[] = candidate ? [...plan.limits, ...candidate.limits] : plan.limits;
   return {
     granted,
     candidate: granted ? (candidate?.model ?? null) : null,
-    closed: closedGates(String(reply[4])),
-    limits: limits.map((limit, index) => limitAt(reply, HEAD + index * FIELDS, limit)),
+    closed: closedGates(texts[1] ?? ''),
+    limits: limits.map((limit, index) => limitAt(words, HEAD + index * FIELDS, limit)),
   };
 }
 
-function limitAt(reply: TakeReply, first: number, { id, on_exceed }: Limit): LimitOutcome {
-  const crossed = reply[first + 6];
+function limitAt(words: readonly string[], first: number, { id, on_exceed }: Limit): LimitOutcome {
+  const crossed = words[first + 6] as string;
   return limitOutcome(
-    { id, on_exceed, capacity: Number(reply[first + 3]) },
+    { id, on_exceed, capacity: Number(words[first + 3]) },
     {
-      granted: reply[first] === 1,
-      before: Number(reply[first + 1]),
-      used: Number(reply[first + 2]),
-      resetAt: Number(reply[first + 4]),
-      retryAfterMs: retryAfter(reply[first + 5]),
-      crossed: crossed === '' ? [] : String(crossed).split(',').map(Number),
+      granted: words[first] === '1',
+      before: Number(words[first + 1]),
+      // As far as there are digits.
+      used: Number.parseInt(words[first + 2] as string, 10),
+      resetAt: Number(words[first + 4]),
+      retryAfterMs: retryAfter(words[first + 5]),
+      crossed: crossed === '-' ? [] : crossed.split(',').map(Number),
     },
   );
 }

@@ -1,6 +1,7 @@
 import type { Owed, TakeRequest } from '../contract.ts';
 import type { PartitionKeys } from '../keys.ts';
 import { encodeEvent, encodePlan, modelMember } from './encode.ts';
+import type { RunningCounter } from './running.ts';
 
 /** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
 export interface OwnPart {
@@ -26,6 +27,8 @@ export interface EncodedDecision {
   args: [own: string, event: string, ask: string];
   /** Characters of all of it but its keys. */
   size: number;
+  /** Of a decision that is sent without its plan, what its caller knows of its counters. */
+  counters?: RunningCounter[];
 }
 
 /** `now` is where in the calendar the store is thought to be. */
@@ -45,7 +48,7 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
 const NO_KEYS: string[] = [];
 
 /** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names. */
-function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
+export function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
   const { event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
   const { keyGate, quiet } = request as Partial<TakeRequest>;
   const { decidedAt, lost } = request as Partial<Owed>;

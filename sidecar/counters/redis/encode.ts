@@ -18,6 +18,8 @@ export interface EncodedPlan {
   own: string;
   /** The keys that it names by their place in this list, from 1 on. */
   keys: string[];
+  /** Of each limit, those of candidates behind the common ones, the place of its key. */
+  owners: number[];
 }
 
 interface Known extends EncodedPlan {
@@ -33,7 +35,7 @@ const texts = new WeakMap<Plan, Known>();
 /** Plans of many tenants have one text: it is kept once, and found in a call by what it is and not letter by letter. */
 const shared = new LRUCache<string, string>({ max: 1_000 });
 
-function kept(text: string): string {
+export function kept(text: string): string {
   const before = shared.get(text);
   if (before !== undefined) return before;
   shared.set(text, text);
@@ -70,7 +72,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
     })),
   });
   const own = limits.map(encodeOwn).join('');
-  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], from, until };
+  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], owners, from, until };
   texts.set(plan, encoded);
   return encoded;
 }

@@ -75,7 +75,7 @@ export class Partition {
 
   async owe(owed: Owed & OwnPart, mode: 'owe' | 'owe_hold' = 'owe'): Promise<OweResult> {
     const decode = (reply: TakeReply) =>
-      reply[0] === 'executed' ? { kind: 'executed' as const } : this.#decode(reply, owed);
+      reply.words[0] === 'executed' ? { kind: 'executed' as const } : this.#decode(reply, owed);
     const result = await this.#calls.alone(mode, owed, decode);
     if (result.kind === 'refused' || result.kind === 'closed') throw new CountersUnavailable(`owe gave ${result.kind}`);
     return result;

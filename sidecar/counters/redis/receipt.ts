@@ -1,16 +1,18 @@
 import type { Limit } from '../../../schemas/policy-io.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
-import { FIELDS, HEAD, type TakeReply } from './decode.ts';
+import { ADDED_HEAD, addedTo, FIELDS, HEAD, type TakeReply } from './decode.ts';
 import { encodeAbout, opened } from './encode.ts';
 import type { Request } from './encode-decision.ts';
+import type { RunningCounter } from './running.ts';
 
 /**
  * What a take can be given back by where the script keeps no record of it: the record that it would have kept, made of what
  * was asked and what was replied. Of what is held the script gives its record itself.
  */
 export function receiptOf(reply: TakeReply, { decisionId, event, plan }: Request, keys: PartitionKeys): string {
-  if (reply[3] !== '') return String(reply[3]);
-  const chosen = plan.candidates[Number(reply[2]) - 1];
+  const { texts, words } = reply;
+  if (texts[0]) return texts[0];
+  const chosen = words[0] === 'added' ? undefined : plan.candidates[Number(words[2]) - 1];
   return JSON.stringify({
     v: 1,
     state: 'consumed',
@@ -19,12 +21,12 @@ export function receiptOf(reply: TakeReply, { decisionId, event, plan }: Request
     limits: [...plan.limits, ...(chosen?.limits ?? [])].map((limit, index) => ({
       key: keys.subject(event.tenant_id, limit),
       ...chargeOf(limit),
-      ...chargedAt(reply, index),
+      ...(words[0] === 'added' ? runningAt(reply, index, limit) : chargedAt(words, index, limit)),
     })),
-    ...(reply[4] !== '' && { closed: reply[4] }),
+    ...(texts[1] && { closed: texts[1] }),
     request_key: '',
     fingerprint: '',
-    decided_at: String(reply[1]),
+    decided_at: words[1],
   });
 }
 
@@ -50,10 +52,43 @@ function chargeOf(limit: Limit) {
   };
 }
 
-function chargedAt(reply: TakeReply, index: number) {
+function chargedAt(words: readonly string[], index: number, { kind }: Limit) {
   const from = HEAD + index * FIELDS;
-  const [, before, used, capacity, reset_at, retry, crossed = '', since, refilled] = reply
-    .slice(from, from + FIELDS)
-    .map(String);
-  return { before, used, capacity, reset_at, retry, crossed: crossed.split(',').filter(Boolean), since, refilled };
+  const [, before, counter = '', capacity, reset_at, retry, crossed = ''] = words.slice(from, from + FIELDS);
+  const [used, ...kept] = counter.split(':');
+  return {
+    before,
+    used,
+    capacity,
+    reset_at,
+    retry,
+    crossed: crossed === '-' ? [] : crossed.split(','),
+    ...sinceOf(kind, kept),
+  };
+}
+
+/** The same of a counter that is known but for what was in use. */
+function runningAt({ counters = [], words }: TakeReply, index: number, limit: Limit) {
+  const counter = counters[index] as RunningCounter;
+  const { before, capacity, reset_at, used } = addedTo(
+    counter,
+    limit,
+    Number(words[ADDED_HEAD + index]),
+    Number(words[1]),
+  );
+  return {
+    before: String(before),
+    used: String(used),
+    capacity: String(capacity),
+    reset_at: String(reset_at),
+    retry: '0',
+    crossed: [],
+    ...sinceOf(limit.kind, counter.tail.split(':').slice(1)),
+  };
+}
+
+/** Of a counter as it is kept, behind what is in use: see `lua/includes/counters.lua`. */
+function sinceOf(kind: Limit['kind'], [first = '0', , since = '0', refilled = '0']: string[]) {
+  if (kind === 'token_bucket') return { since, refilled };
+  return { since: kind === 'window' ? first : '0', refilled: '0' };
 }

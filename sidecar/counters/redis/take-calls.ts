@@ -2,10 +2,12 @@ import type { Clock } from '../../../runtime/clock.ts';
 import { type CounterSettings, CountersUnavailable, type LostCall } from '../contract.ts';
 import type { PartitionKeys } from '../keys.ts';
 import type { Connection } from './connection.ts';
-import { isMistimed, type TakeReply, timeOf } from './decode.ts';
+import { isMistimed, type RawReply, readReply, type TakeReply, timeOf } from './decode.ts';
+import { encodeWithoutPlan, forgetCounters, isPlain, learnCounters } from './encode-added.ts';
 import { type EncodedDecision, encodeDecision, type Request } from './encode-decision.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Lanes } from './lanes.ts';
+import { RunningCounters } from './running.ts';
 import type { Script } from './scripts.ts';
 import { StoreClock } from './store-clock.ts';
 
@@ -28,6 +30,7 @@ interface Asked extends EncodedDecision {
   lost?: LostCall;
 }
 
+type Ask = (asked: Asked) => Promise<TakeReply>;
 type Decode<Result> = (reply: TakeReply) => Result;
 
 const asItIs = (reply: TakeReply) => reply;
@@ -46,6 +49,7 @@ export class TakeCalls {
   readonly #storeClock: StoreClock;
   readonly #groups: Record<'take' | 'hold', GroupCommit<Asked, TakeReply>>;
   readonly #lanes = new Lanes();
+  readonly #running = new RunningCounters();
 
   constructor(deps: TakeCallsDeps) {
     this.#deps = deps;
@@ -65,12 +69,32 @@ export class TakeCalls {
 
   #added<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
     const group = this.#groups[mode];
-    if (!this.#deps.settings.traceCalls) return this.#inItsTime(request, (asked) => group.add(asked), decode);
-    const traced = (asked: Asked) =>
-      group.add(asked).catch((error) => {
-        throw withLost(error, asked);
+    const ask = this.#deps.settings.traceCalls
+      ? (asked: Asked) =>
+          group.add(asked).catch((error) => {
+            throw withLost(error, asked);
+          })
+      : (asked: Asked) => group.add(asked);
+    if (mode !== 'take' || !isPlain(request, this.#deps.keys)) return this.#inItsTime(request, ask, decode);
+    return this.#withoutPlan(request, ask, decode);
+  }
+
+  /** Without its plan where that is not needed. Else with it, and what the reply tells of its counters is known from then on. */
+  #withoutPlan<Result>(request: Request, ask: Ask, decode: Decode<Result>): Promise<Result> {
+    const { keys } = this.#deps;
+    const now = this.#storeClock.after(this.#storeClock.asked(), 0);
+    const withPlan = () =>
+      this.#inItsTime(request, ask, (reply) => {
+        learnCounters(request, reply, keys, this.#running);
+        return decode(reply);
       });
-    return this.#inItsTime(request, traced, decode);
+    const asked = encodeWithoutPlan(request, keys, now, this.#running);
+    if (!asked) return withPlan();
+    return ask(asked).then((reply) => {
+      if (reply.words[0] !== 'unsure' && !isMistimed(reply)) return decode({ ...reply, counters: asked.counters });
+      forgetCounters(request, keys, now, this.#running);
+      return withPlan();
+    });
   }
 
   alone<Result>(mode: Mode, request: Request, decode: Decode<Result>): Promise<Result> {
@@ -81,11 +105,7 @@ export class TakeCalls {
    * The store knows no calendar and not how long we wait. Told of periods or of a deadline that its clock is not in, it
    * takes nothing and says its time, and is asked again, once.
    */
-  #inItsTime<Result>(
-    request: Request,
-    ask: (asked: Asked) => Promise<TakeReply>,
-    decode: Decode<Result>,
-  ): Promise<Result> {
+  #inItsTime<Result>(request: Request, ask: Ask, decode: Decode<Result>): Promise<Result> {
     const { clock, keys } = this.#deps;
     const at = (now: number) => ask(encodeDecision(request, keys, now));
     const decoded = (reply: TakeReply) =>
@@ -111,7 +131,7 @@ export class TakeCalls {
       args.push(placed(one.plan, places, args.length), ...one.args);
     }
     if (traced) names.push(traced.key);
-    const replies = (await connection.run(script, names, args)) as TakeReply[];
+    const replies = ((await connection.run(script, names, args)) as RawReply[]).map(readReply);
     if (traced) this.#lanes.answered(traced.lane);
     const storeTime = replies.map(timeOf).find((time) => time !== undefined);
     if (storeTime !== undefined) this.#storeClock.learn(storeTime, began);

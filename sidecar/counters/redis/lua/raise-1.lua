@@ -17,6 +17,7 @@
 -- @include kinds
 -- @include counters
 -- @include gates
+-- @include add
 -- @include limit
 -- @include look
 

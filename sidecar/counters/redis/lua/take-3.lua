@@ -20,7 +20,7 @@
 -- ARGV[5]  the number of this call, to be remembered with which of its decisions were taken; empty: it is not
 -- ARGV[6]… four for each decision:
 --   plan   what it has in common with others that are asked alike: see includes/limit.lua. One that was sent before is told by the
---          place of that argument
+--          place of that argument. In its place may stand what is only added to counters that run: see includes/add.lua
 --   own    what is its limits' own: see there
 --   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
 --   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to
@@ -29,19 +29,23 @@
 --          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before;
 --          attempts: how many takes its run may make; failed, whys: see `choose`, where another part of the decision knows
 --
--- Returns a reply for each decision, whose first element is
---   taken     then now, candidate (0: none), of what is held its record, else '', closed gates as JSON ('': none), and for each
---             limit nine: granted (1, 0), before, used, capacity, reset_at, retry_after (-1: never), thresholds crossed (with
---             commas between them), and for who gives back what no record is kept of, since and refilled of before
---   refused   then now, 0, '', closed gates, and the same for the common limits and those of the first candidate
---   replayed  then the record of the grant
+-- Returns a reply for each decision: words with a space between them, or, where there are texts to it, a list of the words and those.
+-- The first word is
+--   taken     then now, candidate (0: none), and for each limit seven: granted (1, 0), before, the counter as it is kept now, whose
+--             digits are what is in use, capacity, reset_at, retry_after (-1: never), thresholds crossed (with commas between them;
+--             -: none). Texts, if there is one: of what is held its record, else ''; closed gates as JSON ('': none)
+--   added     in place of `taken`, where only sums were reckoned: then now, and for each counter what was in use before
+--   unsure    then now: the plan is needed, for a counter does not run as its caller knew it, or has no room. Nothing was taken
+--   refused   then now, 0, and the same for the common limits and those of the first candidate, but of the counter only what is in
+--             use; texts: '', closed gates
+--   replayed  text: the record of the grant
 --   conflict  the request id was granted for another fingerprint
 --   closed    then now: the gate of its key is closed
 --   executed  it is owed, and was taken by the call that was lost
 --   full      then now: there are as many records as there may be
 --   late      then now, which is after the deadline; nothing was taken
 --   stale_windows  then now, which is in none of the periods that the bounds tell
---   error     then a message; nothing was written for this decision
+--   error     text: a message; nothing was written for this decision
 --
 -- @include whole
 -- @include now
@@ -51,6 +55,7 @@
 -- @include kinds
 -- @include counters
 -- @include gates
+-- @include add
 -- @include limit
 -- @include look
 -- @include runs
@@ -70,43 +75,45 @@ if not reservation_ttl then error('the life of a reservation is not a whole numb
 if not deadline then error('the deadline is not a whole number', 0) end
 if not max_records then error('the number of records is not a whole number', 0) end
 local late = deadline > 0 and now > deadline
+local GRANTED = '{"granted":true,"reason":"ok"}'
 
--- A number goes into the reply as it is, if its text is not known: the server makes an exact integer of it, and writing all of them as
--- text took a tenth of the script. But clients read integers a digit at a time, and round on the way to those next to 2^53.
-local EXACT = 9e15
+-- What the reply and the event say of each limit; both are put together of them at once, for each text in between costs as much.
+local words, charges = { nil, nil, nil, nil }, { nil, nil, nil, nil }
 
--- Nine for each limit from one on. All at once, so that the table of a reply is made in its size: growing to it took 0.7 µs.
-local function numbers(limits, i)
-  local limit = limits[i]
-  if not limit then return end
-  local state, crossed, capacity = limit.state, limit.crossed, limit.capacity
-  local refilled = state.refilled or 0
-  return limit.granted and 1 or 0, limit.shown, limit.digits, capacity < EXACT and capacity or text(capacity), limit.reset, limit.retry,
-    #crossed > 0 and concat(crossed, ',') or '', state.since or state.start or 0, refilled < EXACT and refilled or text(refilled),
-    numbers(limits, i + 1)
+-- One of a reply's limits. As a list of numbers and texts a reply took the server 2 µs to send, and the client as much to read.
+local function words_of(limit, tail)
+  local crossed = limit.crossed
+  return (limit.granted and '1 ' or '0 ') .. limit.shown .. ' ' .. limit.digits .. tail .. ' ' .. common_text(limit.capacity) .. ' '
+    .. (limit.rule.kind == 'w' and common_text or text)(limit.reset) .. ' ' .. common_text(limit.retry) .. ' '
+    .. (crossed[1] and concat(crossed, ',') or '-')
 end
 
 local function reply(status, limits, candidate, receipt, closed)
-  return { status, now, candidate, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '', numbers(limits, 1) }
+  local said = status .. ' ' .. now_text .. ' ' .. candidate
+  if #limits > 0 then said = said .. ' ' .. concat(words, ' ', 1, #limits) end
+  if receipt == '' and #closed == 0 then return said end
+  return { said, receipt, #closed > 0 and '[' .. concat(closed, ',') .. ']' or '' }
 end
 
--- What the event says of its limits from one on, in pieces.
-local function pieces(limits, i, separator, last)
-  local limit = limits[i]
-  if not limit then return last end
-  return separator, '{"id":', limit.id, limit.rule.event, ',"amount":', limit.amount, ',"before":', limit.shown, ',"after":', limit.digits,
-    ',"period_start":', limit.state.began or text(period_start(limit.state)), '}', pieces(limits, i + 1, ',', last)
-end
-
--- With what was held at an account before them.
-local function all_pieces(limits, shared, last)
+-- What was charged, as the event has it, with what was held at an account before it.
+local function charges_json(limits, shared)
+  local own = concat(charges, ',', 1, #limits)
   local others = shared and shared.limits
-  return '[', others or '', pieces(limits, 1, others and ',' or '', last)
+  return '[' .. (others and own ~= '' and others .. ',' or others or '') .. own .. ']'
 end
 
 local function append(event)
   local added = redis.pcall('XADD', KEYS[1], '*', 'e', event)
   if added.err then error(added.err, 0) end
+end
+
+-- Takes where nothing is to be reckoned but sums.
+local function add(adds, own, decision)
+  local words = look_at_adds(adds, own, decision.first, now)
+  if not words then return 'unsure ' .. now_text end
+  append(added_event(adds, decision, now_text))
+  put_adds(adds)
+  return 'added ' .. now_text .. words
 end
 
 local function append_denial(about, reason)
@@ -134,11 +141,12 @@ end
 local function charge_limit(limit, decided_at)
   local rule, state = limit.rule, limit.state
   if owe then limit.granted, limit.over = true, rule.kind == 'w' and whole(decided_at) < state.start end
-  if not limit.over then
-    state.used = charged(limit.before, limit.cost)
-    limit.crossed = announce(state, rule.thresholds, limit.capacity)
-  end
-  if state.used ~= limit.before then limit.digits = text(state.used) end
+  if limit.over then return end
+  local before = limit.before
+  local used = charged(before, limit.cost)
+  state.used = used
+  if used ~= before then limit.digits = text(used) end
+  if rule.announces then limit.crossed = announce(state, rule.thresholds, limit.capacity) end
 end
 
 -- What the plan comes to.
@@ -155,7 +163,20 @@ local function outcome_of(plan, limits, ask, key, run)
   for i = 1, #chosen do
     local limit = chosen[i]
     if granted then charge_limit(limit, ask.decided_at) end
-    limit.reset = reset_at(limit.state, limit.rule, now)
+    local rule, state = limit.rule, limit.state
+    limit.reset = reset_at(state, rule, now)
+    if granted then
+      local tail = state.tail
+      if not tail then
+        tail = print_tail(limit.field, state)
+        state.tail = tail
+      end
+      charges[i] = '{"id":' .. limit.id .. rule.event .. ',"amount":' .. limit.amount .. ',"before":' .. limit.shown .. ',"after":'
+        .. limit.digits .. ',"period_start":' .. (state.began or common_text(period_start(state))) .. '}'
+      words[i] = words_of(limit, tail)
+    else
+      words[i] = words_of(limit, '')
+    end
   end
   return chosen, granted, candidate, closed, probes
 end
@@ -183,19 +204,17 @@ local function take(plan, own, ask, decision)
   -- Of a call to a provider its caller will say how it went.
   local told = run ~= nil or (chosen ~= nil and #chosen.gates > 0)
   local kept = reserved or decision.request ~= '' or owe or ask.shared ~= nil or told
-  if kept and live_records(KEYS[3], now) >= max_records and not owe then return { 'full', now_text } end
+  if kept and live_records(KEYS[3], now) >= max_records and not owe then return 'full ' .. now_text end
   if reserved then check_open(KEYS[2]) end
   local state = reserved and 'reserved' or 'consumed'
+  local json = charges_json(limits, ask.shared)
   local receipt = kept and record_json(decision, limits, {
     state = state, candidate = chosen, closed = closed, request_key = decision.request, run_key = decision.run, ask = ask,
-    decided_at = decided_at, held = hold and concat({ all_pieces(limits, ask.shared, ']') }) or nil,
+    decided_at = decided_at, held = hold and json or nil,
   })
   if not hold then
     local extra = owe and decision.model .. ',"degraded":true' or nil
-    append(event_of_pieces(
-      decision, state, '{"granted":true,"reason":"ok"}', decided_at, now_text, chosen, extra, nil,
-      all_pieces(limits, ask.shared, ']}')
-    ))
+    append(event_json(decision, state, json, GRANTED, decided_at, now_text, chosen, extra))
   end
   if kept then keep(state, receipt, decision.record, decision.request) end
   for _, probe in ipairs(probes) do close_gate(probe.key, now + probe.ms, probe.ms, now) end
@@ -207,8 +226,7 @@ local function take(plan, own, ask, decision)
     local limit = limits[i]
     local rule = limit.rule
     -- A window that an estimate of nothing is corrected in must be in the period that it was made in.
-    local moves = limit.cost > 0 or (rule.kind == 'w' and rule.settles)
-    if moves and not limit.over then
+    if (limit.cost > 0 or (rule.settles and rule.kind == 'w')) and not limit.over then
       write_counter(limit.key, limit.field, limit.state, forgotten_at(rule, limit.reset, now), limit.digits)
     end
   end
@@ -227,7 +245,7 @@ local function was_taken(lost, key)
   local stored = redis.pcall('GET', key)
   if type(stored) ~= 'string' then return false end
   local call, taken = match(stored, '^(%d+):([01]+)$')
-  return call == lost.call and string.sub(taken, lost.index, lost.index) == '1'
+  return call == lost.call and sub(taken, lost.index, lost.index) == '1'
 end
 
 -- Most ask for nothing but to be decided: then it is the number of keys and the member `model`, and nothing needs to be decoded.
@@ -243,48 +261,56 @@ local function ask_of(sent)
 end
 
 local function answer(ask, decision, argument)
-  if late then return { 'late', now_text } end
-  if ask.lost and was_taken(ask.lost, decision.lost) then return { 'executed' } end
+  if late then return 'late ' .. now_text end
+  if ask.lost and was_taken(ask.lost, decision.lost) then return 'executed' end
   if decision.gate ~= '' and closed_until(decision.gate, now) then
     if mode == 'take' and not ask.quiet then append_denial(decision, 'revoked_key') end
-    return { 'closed', now_text }
+    return 'closed ' .. now_text
   end
   local granted = granted_before(decision)
   if granted then
-    if granted.fingerprint ~= ask.fingerprint then return { 'conflict' } end
+    if granted.fingerprint ~= ask.fingerprint then return 'conflict' end
     return { 'replayed', cjson.encode(granted) }
   end
-  return take(plan_of(ARGV[argument]), ARGV[argument + 1], ask, decision)
+  local plan, own = plan_of(ARGV[argument]), ARGV[argument + 1]
+  if plan.adds then return add(plan.adds, own, decision) end
+  return take(plan, own, ask, decision)
 end
 
 local replies, taken = {}, {}
+local decision = { event = '', id = '', model = '', first = 0, record = '', request = '', gate = '', lost = '', run = '' }
 local key = 3
+
+-- The key that comes next, if it was sent.
+local function next_key(sent)
+  if not sent then return '' end
+  key = key + 1
+  return KEYS[key]
+end
+
 for argument = 6, #ARGV, 4 do
   local ask = ask_of(ARGV[argument + 3])
-  local first = key
   local event = ARGV[argument + 2]
-  local decision = {
-    event = event, id = match(event, '^{"v":%d+,"decision_id":"([^"]*)"'), model = ask.model,
-    first = first, record = KEYS[first + ask.keys + 1], request = '', gate = '', run = '',
-  }
-  key = first + ask.keys + 1
-  if ask.idempotent then key, decision.request = key + 1, KEYS[key + 1] end
-  if ask.gated then key, decision.gate = key + 1, KEYS[key + 1] end
-  if ask.lost then key, decision.lost = key + 1, KEYS[key + 1] end
-  if ask.attempts then key, decision.run = key + 1, KEYS[key + 1] end
+  local id = find(event, '"decision_id":"', 1, true) + 15
+  decision.event, decision.id, decision.model = event, sub(event, id, find(event, '"', id, true) - 1), ask.model
+  decision.first = key
+  key = key + ask.keys + 1
+  decision.record = KEYS[key]
+  decision.request = next_key(ask.idempotent)
+  decision.gate = next_key(ask.gated)
+  decision.lost = next_key(ask.lost)
+  decision.run = next_key(ask.attempts)
   local ok, result = pcall(answer, ask, decision, argument)
-  if ok then
-    replies[#replies + 1] = result
-  elseif result == STALE then
-    replies[#replies + 1] = { 'stale_windows', now_text }
-  else
-    replies[#replies + 1] = { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
+  if not ok then
+    result = result == STALE and 'stale_windows ' .. now_text
+      or { 'error', type(result) == 'table' and (result.err or 'error') or tostring(result) }
   end
+  replies[#replies + 1] = result
 end
 flush_counters(now)
 flush_record_count()
 if ARGV[5] ~= '' then
-  for i, each in ipairs(replies) do taken[i] = each[1] == 'taken' and '1' or '0' end
+  for i, each in ipairs(replies) do taken[i] = find(type(each) == 'table' and each[1] or each, '^[ta][ad][kd]e[nd] ') and '1' or '0' end
   redis.call('SET', KEYS[#KEYS], ARGV[5] .. ':' .. concat(taken), 'PX', text(RECORD_TTL_MS))
 end
 return replies

@@ -5,9 +5,8 @@ local KEPT_MS = 3600000
 local STALE = 'stale_windows'
 
 -- Which of the caller's periods holds `now`; raises STALE if none does, for Lua knows no calendar. The time of a call is one, so it
--- is looked for once for each rule.
+-- is looked for once for each rule, as its `current`.
 local function period_at(limit, now)
-  if limit.current then return limit.current end
   local bounds = limit.bounds
   for i = 1, 3 do
     if bounds[i] <= now and now < bounds[i + 1] then
@@ -25,7 +24,7 @@ local function carried_over(state, limit, start)
 end
 
 local function enter(state, limit, now)
-  local start = limit.bounds[period_at(limit, now)]
+  local start = limit.bounds[limit.current or period_at(limit, now)]
   if not state then return { used = 0, start = start, carried = 0, announced = 0 } end
   if state.start == start then return state end
   if state.start > start then
@@ -37,7 +36,7 @@ end
 
 -- A period that a clock set back has not reached again is kept, and ends when it would have ended.
 local function period_end(state, limit, now)
-  local i = period_at(limit, now)
+  local i = limit.current or period_at(limit, now)
   if state.start >= limit.bounds[i + 1] then i = min(i + 1, 3) end
   return limit.bounds[i + 1]
 end

@@ -11,8 +11,9 @@ local function standing(stored, limit, now)
 end
 
 local function capacity_of(state, limit)
-  if limit.kind == 'w' then return min(MAX_AMOUNT, limit.capacity + state.carried) end
-  return limit.capacity
+  local capacity = limit.capacity
+  if limit.kind ~= 'w' or state.carried == 0 then return capacity end
+  return min(MAX_AMOUNT, capacity + state.carried)
 end
 
 local function period_start(state)
@@ -44,7 +45,6 @@ end
 
 -- The thresholds that a counter crosses and that were not announced in this period; they are from now on.
 local function announce(state, thresholds, capacity)
-  if #thresholds == 0 then return thresholds end
   local crossed, highest = {}, state.announced
   for _, percent in ipairs(thresholds) do
     -- By hundreds: a product with the whole capacity may be beyond what is exact.

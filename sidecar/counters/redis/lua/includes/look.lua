@@ -1,9 +1,9 @@
 -- What a plan comes to: each of its limits as it stands, and the first candidate that has room.
 
-local function fields_of(limits, places)
+local function read_beside(key, limits, places)
   local fields = { nil, nil, nil, nil }
   for i = 1, #places do fields[i] = limits[places[i]].field end
-  return fields
+  return read_hash(key, fields)
 end
 
 -- What one of a plan's limits stands at now, and whether its cost has room. What is read of its key is read for all of them.
@@ -11,18 +11,22 @@ local function look(limit, limits, now)
   local rule, cost, key = limit.rule, limit.cost, limit.key
   local problem = not cost and NOT_WHOLE or rule.problem
   if problem then error('limit ' .. cjson.decode('[' .. limit.id .. ']')[1] .. ': ' .. problem, 0) end
-  if not hashes[key] then read_hash(key, fields_of(limits, rule.beside)) end
-  local stored, digits = read_counter(key, limit.field)
+  local stored, digits = counter_of(hashes[key] or read_beside(key, limits, rule.beside), key, limit.field)
   local state = standing(stored, rule, now)
   if state ~= stored then digits = text(state.used) end
   local used, capacity = state.used, capacity_of(state, rule)
   -- As differences: sums may be beyond what is exact.
   local missing = cost - (capacity - used)
   local retry = missing > 0 and retry_after(state, rule, cost, missing, now) or 0
-  limit.state, limit.before, limit.capacity, limit.retry = state, used, capacity, retry
-  limit.shown, limit.digits = digits, digits
-  limit.granted = retry == 0 or not rule.deny
-  return limit.granted
+  limit.state = state
+  limit.before = used
+  limit.capacity = capacity
+  limit.retry = retry
+  limit.shown = digits
+  limit.digits = digits
+  local granted = retry == 0 or not rule.deny
+  limit.granted = granted
+  return granted
 end
 
 -- Whether there is room for all limits from one place to another.

@@ -19,13 +19,12 @@ end
 
 local function refill(state, rule, now)
   if not state then return full_bucket(now) end
-  local elapsed = max(0, now - state.at)
+  local elapsed = now - state.at
+  if elapsed < 0 then elapsed = 0 end
+  if rule.interval and elapsed < rule.period then return state end
   local whole_periods = floor(elapsed / rule.period)
   local whole_amount = min(whole_periods * rule.amount, MAX_AMOUNT)
-  if rule.interval then
-    if whole_periods == 0 then return state end
-    return paid(state, whole_amount, now, state.at + whole_periods * rule.period, 0)
-  end
+  if rule.interval then return paid(state, whole_amount, now, state.at + whole_periods * rule.period, 0) end
   if whole_periods > 0 and whole_amount >= state.used then return full_bucket(now) end
   local amount, remainder = mul_div(elapsed % rule.period, rule.amount, rule.period)
   -- Under another rule before, the rest was in other units: it is never worth more than a token.
@@ -36,10 +35,12 @@ end
 
 local function refill_time(state, rule, now, amount)
   if amount <= 0 then return 0 end
-  local ahead = max(0, state.at - now)
+  local ahead = state.at - now
   if rule.interval then
-    return min(MAX_WAIT_MS, max(0, state.at - now + ceil(amount / rule.amount) * rule.period))
+    local wait = ahead + (amount <= rule.amount and 1 or ceil(amount / rule.amount)) * rule.period
+    return wait < 0 and 0 or wait > MAX_WAIT_MS and MAX_WAIT_MS or wait
   end
+  if ahead < 0 then ahead = 0 end
   if ((amount - 1) / rule.amount) * rule.period > 2 * MAX_WAIT_MS then return MAX_WAIT_MS end
   local quotient, remainder = mul_div(amount, rule.period, rule.amount)
   local exact = quotient + ceil((remainder - state.rest) / rule.amount)
@@ -48,7 +49,8 @@ end
 
 -- What is in use of a counter of any kind when an amount is charged.
 local function charged(used, amount)
-  return min(MAX_AMOUNT, used + amount)
+  local sum = used + amount
+  return sum < MAX_AMOUNT and sum or MAX_AMOUNT
 end
 
 local function charge(state, amount)
