@@ -8,6 +8,7 @@ export interface Mutant {
 }
 
 const TAKE = 'sidecar/counters/redis/lua/take-3.lua';
+const WITH_PLAN = 'sidecar/counters/redis/lua/includes/take.lua';
 const SETTLE = 'sidecar/counters/redis/lua/settle-3.lua';
 const CONSUME = 'dist/billing-worker/consume.js';
 
@@ -71,7 +72,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a request id is not remembered',
     changes: [
       {
-        file: TAKE,
+        file: WITH_PLAN,
         from: "if request_key ~= '' then redis.call('SET', request_key, record_key, 'PX', text(RECORD_TTL_MS)) end",
         to: '',
       },

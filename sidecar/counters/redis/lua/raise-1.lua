@@ -17,14 +17,14 @@
 -- @include kinds
 -- @include counters
 -- @include gates
--- @include add
+-- @include sent-plan
 -- @include limit
 -- @include look
 
 local now = store_time()
 local remaining = whole(ARGV[2])
 if not remaining then error('what is left is not a whole number', 0) end
-local limits = limits_of(plan_of(ARGV[1]), ARGV[3], 0)
+local limits = limits_of(plan_of(sent_plan(ARGV[1])), ARGV[3], 0)
 local known, problem = pcall(look, limits[1], limits, now)
 if not known and problem == STALE then return { text(now) } end
 if not known then error(problem, 0) end

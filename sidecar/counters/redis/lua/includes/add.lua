@@ -9,14 +9,16 @@
 --   <field> <tail> <event>
 --   tail   what is kept behind what is in use
 --   event  JSON of what the usage event says of it, up to what is common
-local function adds_of(lists)
+local function adds_of(plan)
+  if plan.made then return plan.made end
   local adds = {}
-  for i, list in ipairs(lists) do
+  for i, list in ipairs(plan.adds) do
     adds[i] = {
       key = list[1], cost = list[2], room = list[3], event = list[4], hash_key = '', field = '', tail = '', own = '', stored = '',
     }
     if not (is_whole(list[2]) and is_whole(list[3])) then error(NOT_WHOLE, 0) end
   end
+  plan.made = adds
   return adds
 end
 

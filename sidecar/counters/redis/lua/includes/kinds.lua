@@ -1,6 +1,5 @@
 -- What a counter is by the kind of its limit: the same as counter.ts. Kinds are t (token bucket), w (calendar window) and
 -- c (concurrency); a counter's field begins with its kind.
-local RECORD_TTL_MS = 86400000
 local FLIGHT_RETRY_MS = 1000
 local ROLLOVER_TTL_MS = 400 * 86400000
 

@@ -11,7 +11,7 @@
 --   kind (t, w or c), key, unit, capacity, deny, settles, shared, thresholds, counts ('': its unit), event (how it goes on
 --   behind its id in a usage event, as JSON members with a comma before them), then
 --   t  amount, period, interval    w  bounds, usual, rollover
-local plans, costs = {}, {}
+local costs = {}
 
 local function problem_of(rule)
   if not is_whole(rule.capacity) then return NOT_WHOLE end
@@ -40,29 +40,21 @@ local function limit_of(rule)
   }
 end
 
--- `sent`: its JSON, or among which of the arguments that is. Also of what is sent in place of a plan: see includes/add.lua.
+-- `sent`: what it was decoded to. It is made of that once for all decisions of a call.
 local function plan_of(sent)
-  local known = plans[sent]
-  if known then return known end
-  local plan = cjson.decode(match(sent, '^%d+$') and ARGV[sent + 0] or sent)
-  if plan.adds then
-    plan.adds = adds_of(plan.adds)
-    plans[sent] = plan
-    return plan
-  end
-  plan.limits = {}
-  for i, list in ipairs(plan.rules) do
+  if sent.limits then return sent end
+  sent.limits = {}
+  for i, list in ipairs(sent.rules) do
     local rule = rule_of(list)
-    rule.beside = plan.keys[list[2]]
-    plan.limits[i] = limit_of(rule)
+    rule.beside = sent.keys[list[2]]
+    sent.limits[i] = limit_of(rule)
   end
-  local last = plan.common
-  for _, candidate in ipairs(plan.candidates) do
+  local last = sent.common
+  for _, candidate in ipairs(sent.candidates) do
     candidate.first, candidate.last = last + 1, last + candidate.limits
     last = candidate.last
   end
-  plans[sent] = plan
-  return plan
+  return sent
 end
 
 -- The number of a cost; false if it is none. Costs are few.

@@ -41,3 +41,6 @@ local function whole(digits)
   local n = tonumber(digits)
   return is_whole(n) and n or nil
 end
+
+-- How long what came of a decision is remembered.
+local RECORD_TTL_MS = 86400000
