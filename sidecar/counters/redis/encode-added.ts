@@ -1,13 +1,27 @@
 import type { Limit, Plan } from '../../../schemas/policy-io.ts';
+import { jsonString } from '../../json-string.ts';
 import type { Owed } from '../contract.ts';
-import type { PartitionKeys } from '../keys.ts';
+import { forgottenAt, periodStart } from '../counter.ts';
+import { counterField, type PartitionKeys } from '../keys.ts';
 import { FIELDS, HEAD, type TakeReply } from './decode.ts';
-import { type EncodedPlan, encodeEvent, encodePlan, kept } from './encode.ts';
+import { encodeEvent, kept } from './encode.ts';
 import { type EncodedDecision, encodeAsk, type Request, runKeyOf } from './encode-decision.ts';
-import { canRun, encodeAdds, type RunningCounter, type RunningCounters } from './running.ts';
+import { canRun, type RunningCounter, type RunningCounters } from './running.ts';
 
-/** What a plan adds to counters that run, until when that holds. */
-interface Added {
+/** Where a plan's counters are: a key and a field for each limit, and the keys by the places that the script is told. */
+interface Located {
+  tenantId: string;
+  keys: string[];
+  /** Places from 1 on. */
+  places: number[];
+  fields: string[];
+  /** What was last sent of it. */
+  adds: Adds | undefined;
+}
+
+/** What a plan adds to counters that run, as `lua/includes/add.lua` reads it, and between which instants of the store that holds. */
+interface Adds {
+  /** What it has in common with others that are asked alike. */
   common: string;
   own: string;
   counters: RunningCounter[];
@@ -15,11 +29,27 @@ interface Added {
   until: number;
 }
 
-const added = new WeakMap<EncodedPlan, Added>();
+/** A plan is memoised by its input, so the same object comes again and again. */
+const located = new WeakMap<Plan, Located>();
+const plain = new WeakMap<Plan, boolean>();
+
+/** Nothing to choose, to remember or to settle: all that comes of it is its event and what its limits count. */
+export function isPlain(request: Request, keys: PartitionKeys): boolean {
+  const { failed, plan, refused, requestId, shared, whys } = request;
+  const { decidedAt } = request as Partial<Owed>;
+  const more = requestId ?? shared ?? refused ?? failed ?? whys ?? decidedAt ?? runKeyOf(request, keys);
+  if (more !== undefined) return false;
+  let is = plain.get(plan);
+  if (is === undefined) {
+    is = plan.limits.length > 0 && plan.candidates.length === 0 && plan.limits.every(canRun);
+    plain.set(plan, is);
+  }
+  return is;
+}
 
 /**
- * The same without its plan, where all that it draws on is in a period that runs: then the script has only sums to reckon, in a third of
- * the time. Undefined where that is not known, or something else is to be done. `now` is the store's time.
+ * A plain decision without its plan, where all that it draws on is in a period that runs: then the script has only sums to reckon, in half
+ * of the time. Undefined where that is not known. `now` is the store's time.
  */
 export function encodeWithoutPlan(
   request: Request,
@@ -27,82 +57,92 @@ export function encodeWithoutPlan(
   now: number,
   running: RunningCounters,
 ): EncodedDecision | undefined {
-  const { event, plan } = request;
-  if (!isPlain(request, keys)) return undefined;
-  const encoded = encodePlan(plan, event.tenant_id, keys, now);
-  const known = added.get(encoded);
-  const current = known && known.from <= now && now < known.until ? known : addedOf(request, encoded, now, running);
-  if (!current) return undefined;
-  if (current !== known) added.set(encoded, current);
-  const { ask, keys: asked } = encodeAsk(request, keys, encoded.keys.length);
-  const about = encodeEvent(request.decisionId, event);
+  const { decisionId, event, plan } = request;
+  const where = locate(plan, event.tenant_id, keys);
+  const adds = current(where.adds, now) ?? addsOf(plan.limits, where, now, running);
+  where.adds = adds;
+  if (!adds) return undefined;
+  const { ask, keys: asked } = encodeAsk(request, keys, where.keys.length);
+  const about = encodeEvent(decisionId, event);
   return {
-    keys: [...encoded.keys, keys.record(request.decisionId), ...asked],
-    plan: current.common,
-    args: [current.own, about, ask],
-    size: current.common.length + current.own.length + about.length + ask.length,
-    counters: current.counters,
+    keys: [...where.keys, keys.record(decisionId), ...asked],
+    plan: adds.common,
+    args: [adds.own, about, ask],
+    size: adds.common.length + adds.own.length + about.length + ask.length,
+    counters: adds.counters,
   };
 }
 
 /**
- * What a reply to a decision with its plan tells of its counters. Not of those that have no room for another like it: it would be refused,
- * or flagged, and that takes the plan.
+ * What a reply to a plain decision with its plan tells of its counters. Not where one has no room for another like it: that would be
+ * refused, or flagged, and takes the plan.
  */
-export function learnCounters(
-  request: Request,
-  { words }: TakeReply,
-  keys: PartitionKeys,
-  running: RunningCounters,
-): void {
-  if (words[0] !== 'taken') return;
+export function learnCounters(request: Request, reply: TakeReply, keys: PartitionKeys, running: RunningCounters): void {
   const { event, plan } = request;
-  const counters = plan.limits.map((_, index) => words[HEAD + FIELDS * index + 2] as string);
-  const hasRoom = (limit: Limit, index: number) =>
-    Number.parseInt(counters[index] as string, 10) + limit.cost <= Number(words[HEAD + FIELDS * index + 3]);
-  if (!plan.limits.every(hasRoom)) return;
-  plan.limits.forEach((limit, index) => {
-    const counter = counters[index] as string;
-    running.learn(keys.subject(event.tenant_id, limit), limit, counter.slice(counter.indexOf(':')));
+  if (reply.words[0] !== 'taken' || !plan.limits.every((limit, index) => hasRoom(reply, limit, index))) return;
+  const where = locate(plan, event.tenant_id, keys);
+  where.fields.forEach((field, index) => {
+    running.learn(keyAt(where, index), field, counterIn(reply, index));
   });
 }
 
 /** What was not as it was known is asked of the store again, plan and all. */
-export function forgetCounters(request: Request, keys: PartitionKeys, now: number, running: RunningCounters): void {
-  const encoded = encodePlan(request.plan, request.event.tenant_id, keys, now);
-  added.delete(encoded);
-  for (const key of encoded.keys) running.forget(key);
+export function forgetCounters({ event, plan }: Request, keys: PartitionKeys, running: RunningCounters): void {
+  const where = locate(plan, event.tenant_id, keys);
+  where.adds = undefined;
+  for (const key of where.keys) running.forget(key);
 }
 
-function addedOf(
-  { plan: { limits } }: Request,
-  encoded: EncodedPlan,
-  now: number,
-  running: RunningCounters,
-): Added | undefined {
+function locate(plan: Plan, tenantId: string, keys: PartitionKeys): Located {
+  const { limits } = plan;
+  const known = located.get(plan);
+  if (known?.tenantId === tenantId) return known;
+  const owners = limits.map((limit) => keys.subject(tenantId, limit));
+  const named = [...new Set(owners)];
+  const places = owners.map((key) => named.indexOf(key) + 1);
+  const fresh = { tenantId, keys: named, places, fields: limits.map(counterField), adds: undefined };
+  located.set(plan, fresh);
+  return fresh;
+}
+
+const keyAt = ({ keys, places }: Located, index: number) => keys[(places[index] as number) - 1] as string;
+
+const counterIn = ({ words }: TakeReply, index: number) => words[HEAD + FIELDS * index + 2] as string;
+
+const hasRoom = (reply: TakeReply, { cost }: Limit, index: number): boolean =>
+  Number.parseInt(counterIn(reply, index), 10) + cost <= Number(reply.words[HEAD + FIELDS * index + 3]);
+
+const current = (adds: Adds | undefined, now: number) =>
+  adds && adds.from <= now && now < adds.until ? adds : undefined;
+
+function addsOf(limits: Limit[], where: Located, now: number, running: RunningCounters): Adds | undefined {
   const counters: RunningCounter[] = [];
   for (const [index, limit] of limits.entries()) {
-    const counter = running.of(encoded.keys[(encoded.owners[index] as number) - 1] as string, limit, now);
+    const counter = running.of(keyAt(where, index), where.fields[index] as string, limit, now);
     if (!counter) return undefined;
     counters.push(counter);
   }
-  const { common, own } = encodeAdds(limits, encoded.owners, counters, now);
   const from = Math.max(...counters.map((counter) => counter.from));
   const until = Math.min(...counters.map((counter) => counter.until));
-  return { common: kept(common), own, counters, from, until };
+  return { ...encodeAdds(limits, where, counters, { from, until, now }), counters, from, until };
 }
 
-/** Nothing to choose, to remember or to settle: all it comes to is its event and what its limits count. */
-const plain = new WeakMap<Plan, boolean>();
-
-export function isPlain(request: Request, keys: PartitionKeys): boolean {
-  const { failed, plan, refused, requestId, shared, whys } = request;
-  const { decidedAt } = request as Partial<Owed>;
-  if ((requestId ?? shared ?? refused ?? failed ?? whys ?? decidedAt ?? runKeyOf(request, keys)) !== undefined)
-    return false;
-  const known = plain.get(plan);
-  if (known !== undefined) return known;
-  const is = plan.limits.length > 0 && plan.candidates.length === 0 && plan.limits.every(canRun);
-  plain.set(plan, is);
-  return is;
+function encodeAdds(
+  limits: Limit[],
+  { fields, places }: Located,
+  counters: RunningCounter[],
+  { from, now, until }: { from: number; until: number; now: number },
+): Pick<Adds, 'common' | 'own'> {
+  let needed = 0;
+  let lines = '';
+  const adds = limits.map((limit, index) => {
+    const { room, state, tail } = counters[index] as RunningCounter;
+    needed = Math.max(needed, forgottenAt({ ...state, used: room }, limit, now));
+    lines += `${fields[index]} ${tail} {"id":${jsonString(limit.id)},"period_start":${periodStart(state)}\n`;
+    return [places[index], limit.cost, room, commonEvent(limit)];
+  });
+  return { common: kept(JSON.stringify({ adds })), own: `${from} ${until} ${needed}\n${lines}` };
 }
+
+const commonEvent = ({ billed, cost, kind, unit }: Limit) =>
+  `,"kind":"${kind}","unit":"${unit}"${billed ? ',"billed":true' : ''},"amount":${cost},"before":`;

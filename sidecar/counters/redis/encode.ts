@@ -18,8 +18,6 @@ export interface EncodedPlan {
   own: string;
   /** The keys that it names by their place in this list, from 1 on. */
   keys: string[];
-  /** Of each limit, those of candidates behind the common ones, the place of its key. */
-  owners: number[];
 }
 
 interface Known extends EncodedPlan {
@@ -72,7 +70,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
     })),
   });
   const own = limits.map(encodeOwn).join('');
-  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], owners, from, until };
+  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], from, until };
   texts.set(plan, encoded);
   return encoded;
 }

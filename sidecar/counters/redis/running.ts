@@ -1,16 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import type { Limit } from '../../../schemas/policy-io.ts';
-import { type CounterState, capacityOf, forgottenAt, periodStart, resetAt, thresholdAmount } from '../counter.ts';
-import { counterField } from '../keys.ts';
+import { type CounterState, capacityOf, resetAt, thresholdAmount } from '../counter.ts';
 import { boundsAt } from '../periods.ts';
-import { members } from './encode.ts';
+
+/** What the store keeps of a counter behind what is in use, as text, and what it says with nothing in use. */
+interface Kept {
+  tail: string;
+  state: CounterState;
+}
 
 /** A counter in a period that runs: until that is over, nothing of it changes but what is in use. */
-export interface RunningCounter {
-  /** What is kept of it, with nothing in use. */
-  state: CounterState;
-  /** The same as text, behind what is in use: see `lua/includes/counters.lua`. */
-  tail: string;
+export interface RunningCounter extends Kept {
   capacity: number;
   /** What may be in use below its next threshold. */
   room: number;
@@ -19,27 +19,36 @@ export interface RunningCounter {
   until: number;
 }
 
-/** Subjects whose counters are known; some 300 bytes each. */
+/** Subjects whose counters are known; some 500 bytes each. */
 const MAX_SUBJECTS = 20_000;
 
-/** What is kept of counters behind what is in use, by key and field, as the store last told it. */
+/** What the store last told of counters, by key and field. */
 export class RunningCounters {
-  readonly #tails = new LRUCache<string, Map<string, string>>({ max: MAX_SUBJECTS });
+  readonly #known = new LRUCache<string, Map<string, Kept>>({ max: MAX_SUBJECTS });
 
-  learn(key: string, limit: Limit, tail: string): void {
-    const known = this.#tails.get(key);
-    if (known) known.set(counterField(limit), tail);
-    else this.#tails.set(key, new Map([[counterField(limit), tail]]));
+  /** `counter` as it is kept: see `lua/includes/counters.lua`. */
+  learn(key: string, field: string, counter: string): void {
+    const tail = counter.slice(counter.indexOf(':'));
+    const fields = this.#known.get(key);
+    if (fields?.get(field)?.tail === tail) return;
+    const kept = { tail, state: stateOf(field, tail) };
+    if (fields) fields.set(field, kept);
+    else this.#known.set(key, new Map([[field, kept]]));
   }
 
   forget(key: string): void {
-    this.#tails.delete(key);
+    this.#known.delete(key);
   }
 
-  /** Undefined where it is not known, or it does not run at `now`, the store's time. */
-  of(key: string, limit: Limit, now: number): RunningCounter | undefined {
-    const tail = this.#tails.get(key)?.get(counterField(limit));
-    return tail === undefined ? undefined : runningCounter(limit, tail, now);
+  /** Undefined where it is not known, does not run at `now`, the store's time, or has no room for the limit's cost. */
+  of(key: string, field: string, limit: Limit, now: number): RunningCounter | undefined {
+    const kept = this.#known.get(key)?.get(field);
+    const period = kept && periodOf(limit, kept.state, now);
+    if (!period || now < period.from || now >= period.until) return undefined;
+    const capacity = capacityOf(kept.state, limit);
+    const room = roomOf(limit, kept.state, capacity);
+    if (room < limit.cost) return undefined;
+    return { tail: kept.tail, state: kept.state, capacity, room, from: period.from, until: period.until };
   }
 }
 
@@ -53,59 +62,31 @@ export function canRun(limit: Limit): boolean {
   return limit.kind === 'window' && !limit.window.rollover;
 }
 
-function runningCounter(limit: Limit, tail: string, now: number): RunningCounter | undefined {
-  const known = limit.kind === 'window' ? runningWindow(limit, tail, now) : runningBucket(limit, tail);
-  if (!known || now < known.from || now >= known.until) return undefined;
-  const capacity = capacityOf(known.state, limit);
-  const { announced } = known.state;
-  const next = limit.thresholds.filter((percent) => percent > announced);
-  const room = Math.min(capacity, ...next.map((percent) => thresholdAmount(percent, capacity) - 1));
-  return room < limit.cost ? undefined : { ...known, tail, capacity, room };
-}
-
-type Period = Pick<RunningCounter, 'state' | 'from' | 'until'>;
-
-function runningWindow(limit: Extract<Limit, { kind: 'window' }>, tail: string, now: number): Period | undefined {
-  const [, start = 0, carried = 0, announced = 0] = tail.split(':').map(Number);
-  const [, from, until] = boundsAt(limit.window, now);
-  return start === from ? { state: { used: 0, start, carried, announced }, from, until } : undefined;
-}
-
-function runningBucket(limit: Limit, tail: string): Period | undefined {
-  if (limit.kind !== 'token_bucket') return undefined;
-  const [, at = 0, rest = 0, since = 0, refilled = 0, announced = 0] = tail.split(':').map(Number);
-  const until = at + limit.refill.per_seconds * 1000;
-  return { state: { used: 0, at, rest, since, refilled, announced }, from: at, until };
-}
-
 /** Epoch milliseconds at which nothing is in use any more, if so much is at `now`. Looked at anew only where one fill is not enough. */
 export function resetOf({ state, until }: RunningCounter, limit: Limit, used: number, now: number): number {
   if (limit.kind !== 'token_bucket' || used <= limit.refill.amount) return until;
   return resetAt({ ...state, used }, limit, now);
 }
 
-/** As `lua/includes/add.lua` reads it: what is common to those who are asked alike, and what is the counters' own. */
-export function encodeAdds(
-  limits: Limit[],
-  owners: number[],
-  counters: RunningCounter[],
-  now: number,
-): { common: string; own: string } {
-  const from = Math.max(...counters.map((counter) => counter.from));
-  const until = Math.min(...counters.map((counter) => counter.until));
-  const needed = counters.map(({ room, state }, index) =>
-    forgottenAt({ ...state, used: room }, limits[index] as Limit, now),
-  );
-  const adds = limits.map((limit, index) =>
-    encodeAdd(limit, owners[index] as number, counters[index] as RunningCounter),
-  );
-  const lines = limits.map((limit, index) => encodeOwn(limit, counters[index] as RunningCounter));
-  return { common: JSON.stringify({ adds }), own: `${from} ${until} ${Math.max(...needed)}\n${lines.join('')}` };
+function stateOf(field: string, tail: string): CounterState {
+  const [, first = 0, second = 0, third = 0, refilled = 0, announced = 0] = tail.split(':').map(Number);
+  if (field.startsWith('w')) return { used: 0, start: first, carried: second, announced: third };
+  return { used: 0, at: first, rest: second, since: third, refilled, announced };
 }
 
-function encodeAdd({ billed, cost, kind, unit }: Limit, owner: number, { room }: RunningCounter) {
-  return [owner, cost, room, `${members({ kind, unit, ...(billed && { billed }), amount: cost })},"before":`];
+function periodOf(limit: Limit, state: CounterState, now: number): { from: number; until: number } | undefined {
+  if (limit.kind === 'token_bucket' && 'at' in state) {
+    return { from: state.at, until: state.at + limit.refill.per_seconds * 1000 };
+  }
+  if (limit.kind !== 'window' || !('start' in state)) return undefined;
+  const [, from, until] = boundsAt(limit.window, now);
+  return state.start === from ? { from, until } : undefined;
 }
 
-const encodeOwn = (limit: Limit, { state, tail }: RunningCounter): string =>
-  `${counterField(limit)} ${tail} {"id":${JSON.stringify(limit.id)},"period_start":${periodStart(state)}\n`;
+function roomOf({ thresholds }: Limit, { announced }: CounterState, capacity: number): number {
+  let room = capacity;
+  for (const percent of thresholds) {
+    if (percent > announced) room = Math.min(room, thresholdAmount(percent, capacity) - 1);
+  }
+  return room;
+}

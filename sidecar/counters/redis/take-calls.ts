@@ -92,7 +92,7 @@ export class TakeCalls {
     if (!asked) return withPlan();
     return ask(asked).then((reply) => {
       if (reply.words[0] !== 'unsure' && !isMistimed(reply)) return decode({ ...reply, counters: asked.counters });
-      forgetCounters(request, keys, now, this.#running);
+      forgetCounters(request, keys, this.#running);
       return withPlan();
     });
   }
