@@ -2,7 +2,17 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as opaWasm from '@open-policy-agent/opa-wasm';
 import { systemClock } from '../../runtime/clock.ts';
 import { createBuiltins } from './builtins/builtins.ts';
-import { type Batch, DONE, type Job, type JobOutcome, LOADING, type Ready, type ThreadData } from './protocol.ts';
+import { likelyOutcome, withOutcome } from './likely-outcome.ts';
+import {
+  type Batch,
+  DONE,
+  type Job,
+  type JobOutcome,
+  type JobResult,
+  LOADING,
+  type Ready,
+  type ThreadData,
+} from './protocol.ts';
 import { TimeLimit } from './time-limit.ts';
 
 /**
@@ -116,7 +126,20 @@ function conclude(outcomes: JobOutcome[], outcome: JobOutcome): void {
   Atomics.add(seen, DONE, 1);
 }
 
+/** One message less for what was never asked before: it costs about as much as the evaluation. */
 function evaluate(instance: LoadedPolicy, job: Job): JobOutcome {
+  const result = evaluateOne(instance, job);
+  const outcome = job.decision && result.ok && isObject(result.value) ? likelyOutcome(result.value) : undefined;
+  if (!outcome || !result.ok || job.input === undefined) return result;
+  const text = JSON.stringify(outcome);
+  const decided = evaluateOne(instance, { entrypoint: job.decision as string, input: withOutcome(job.input, text) });
+  if (!decided.ok || decided.value === undefined) return result;
+  return { ...result, decision: { outcome: text, value: decided.value } };
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+function evaluateOne(instance: LoadedPolicy, job: Job): JobResult {
   try {
     builtins.begin();
     // Text as bytes: the library takes null, false, 0 and "" for undefined if given as values.

@@ -6,7 +6,7 @@ import { noneSlow, type SlowCounts } from './slow-counts.ts';
 import { SlowLane } from './slow-lane.ts';
 import { ThreadOnDemand } from './thread-on-demand.ts';
 import { Turns } from './turns.ts';
-import { failure, jobOf, type Waiting } from './waiting.ts';
+import { alone, failure, jobOf, type Waiting } from './waiting.ts';
 
 /** What takes longer is ended with its thread. Evaluations of real policies take 5 to 100 µs, of costly ones less than 1 ms. */
 const QUICK_MS = 25;
@@ -82,7 +82,8 @@ export class Evaluator {
     return this.#thread.awake || this.#slowLane.awake;
   }
 
-  evaluate(entrypoint: string, input: string | undefined): Promise<JobResult> {
+  /** `decision`: see `Job`. */
+  evaluate(entrypoint: string, input: string | undefined, decision?: string): Promise<JobResult> {
     if (this.#closed) return Promise.reject(closedError());
     if (this.#knownSlow.has({ entrypoint, input })) {
       this.#counts.refused += 1;
@@ -94,7 +95,7 @@ export class Evaluator {
       return Promise.resolve(failure(`too many evaluations are waiting (${MAX_WAITING} at most)`));
     }
     return new Promise((resolve, reject) => {
-      this.#turns.add({ entrypoint, input, resolve, reject });
+      this.#turns.add({ entrypoint, input, decision, resolve, reject });
       if (this.#draining) return;
       this.#draining = true;
       // Jobs of the same turn of the event loop go together.
@@ -142,7 +143,8 @@ export class Evaluator {
       ? { slice: WARY, standstillMs: WARY.ms + timeoutMs }
       : { standstillMs: Math.min(QUICK_MS, timeoutMs) };
     try {
-      const outcomes = await this.#thread.run(jobs.map(jobOf), limits);
+      const asked = this.#wary ? jobs.map(alone) : jobs;
+      const outcomes = await this.#thread.run(asked.map(jobOf), limits);
       for (const [index, job] of jobs.entries()) {
         this.#conclude(job, outcomes[index] ?? failure('the evaluation gave no result'));
       }
@@ -158,7 +160,8 @@ export class Evaluator {
     } else if (!this.#closed) {
       this.#beWary();
       this.#counts.moved += 1;
-      this.#slowLane.add(job);
+      // It may be its decision that took long.
+      this.#slowLane.add(alone(job));
     }
   }
 

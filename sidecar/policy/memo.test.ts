@@ -35,10 +35,24 @@ test('is bounded in number and in size', async () => {
   for (let n = 0; n < 10_500; n++) await get(`${n}`);
   expect(memo.size).toBe(10_000);
   const large = { text: 'x'.repeat(60_000) };
-  for (let n = 0; n < 2_000; n++) await get(`large ${n}`, large);
+  for (let n = 0; n < 4_000; n++) await get(`large ${n >> 1}`, large);
   expect(memo.size).toBeLessThan(1_200);
   const before = memo.size;
   await get('x'.repeat(8_193));
   await get('too large an answer', { text: 'x'.repeat(70_000) });
   expect(memo.size).toBe(before);
+});
+
+test('once it is full, what is asked once drives out nothing that is asked often', async () => {
+  const { evaluated, get, memo } = open();
+  for (let n = 0; n < 10_000; n++) await get(`${n}`);
+  for (let n = 0; n < 5_000; n++) await get(`once ${n}`);
+  expect(memo.size).toBe(10_000);
+  const before = evaluated();
+  for (let n = 0; n < 10_000; n++) await get(`${n}`);
+  expect(evaluated()).toBe(before);
+  // The second time it is remembered.
+  await get('once 4999');
+  await get('once 4999');
+  expect(evaluated()).toBe(before + 1);
 });

@@ -18,6 +18,7 @@ export interface MemoCounts {
 /** Answers of a pure policy by entrypoint and input. Two who ask the same at once wait for one evaluation. */
 export class Memo {
   readonly #known = new LRUCache<string, object>({ max: MAX_ENTRIES, maxSize: MAX_TOTAL });
+  readonly #askedOnce = new LRUCache<string, true>({ max: MAX_ENTRIES });
   readonly #awaited = new Map<string, Promise<object>>();
   readonly #counts: MemoCounts;
 
@@ -43,9 +44,10 @@ export class Memo {
       return known as Document | Promise<Document>;
     }
     this.#counts.misses++;
-    const fresh = evaluate();
+    // All who wait for it go on in the order in which they asked.
+    const fresh = this.#remembered(key, evaluate());
     this.#awaited.set(key, fresh);
-    return this.#remembered(key, fresh);
+    return fresh;
   }
 
   /** What was answered in another way than by asking here. */
@@ -63,7 +65,13 @@ export class Memo {
     }
   }
 
+  /** Once it is full only what is asked for again: what is asked once would drive out what is asked often, and keep the collector busy. */
   #remember(key: string, document: object): void {
+    if (this.#known.size >= MAX_ENTRIES && !this.#known.has(key) && !this.#askedOnce.has(key)) {
+      this.#askedOnce.set(key, true);
+      return;
+    }
+    this.#askedOnce.delete(key);
     const answer = JSON.stringify(document).length;
     if (answer <= MAX_ANSWER) this.#known.set(key, document, { size: key.length + answer });
   }

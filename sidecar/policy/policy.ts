@@ -11,6 +11,7 @@ import { IMPURE } from './builtins/catalogue.ts';
 import type { Bundle } from './bundle.ts';
 import { Evaluator } from './evaluator.ts';
 import { KnownDecisions } from './known-decisions.ts';
+import { type Bands, likelyOutcome, withOutcome } from './likely-outcome.ts';
 import { Memo, type MemoCounts } from './memo.ts';
 import type { JobResult } from './protocol.ts';
 import { checkRequirements, type Requirements } from './requirements.ts';
@@ -109,7 +110,22 @@ export class Policy {
 
   /** What a request draws on: at once where it is remembered. Throws, or rejects with, `PolicyError`. */
   plan(pkg: string, input: string): Plan | Promise<Plan> {
-    return this.#remembered(`${pkg}/plan`, input, planSchema, true);
+    if (!this.#memo) return this.#document(`${pkg}/plan`, input, planSchema);
+    return this.#memo.get(`${pkg}/plan`, input, () => this.#planned(pkg, input));
+  }
+
+  /** Of a policy whose answers are remembered: the decision on what the plan is likely to come to is evaluated with it. */
+  async #planned(pkg: string, input: string): Promise<Plan> {
+    const entrypoint = `${pkg}/plan`;
+    const result = await this.#evaluator.evaluate(entrypoint, input, `${pkg}/decision`);
+    const plan = parsed(entrypoint, result, planSchema);
+    const likely = result.ok ? result.decision : undefined;
+    if (likely && likely.outcome === JSON.stringify(likelyOutcome(plan))) {
+      const decision = decisionSchema.safeParse(likely.value);
+      if (decision.success && decision.data.obligations.force_model === undefined)
+        this.#ofPlan.add(plan, USUAL, decision.data);
+    }
+    return plan;
   }
 
   /** What the outcome means: at once where it is remembered. Throws, or rejects with, `PolicyError`. */
@@ -126,8 +142,8 @@ export class Policy {
 
   async #decided(pkg: string, input: string, outcome: Outcome, plan: Plan): Promise<Decision> {
     const seen = plan.raw_counters ? outcome : bands(outcome);
-    const withOutcome = `${input.slice(0, -1)}${input === '{}' ? '' : ','}"outcome":${JSON.stringify(seen)}}`;
-    const decision = await this.#remembered(`${pkg}/decision`, withOutcome, decisionSchema, !plan.raw_counters);
+    const text = withOutcome(input, JSON.stringify(seen));
+    const decision = await this.#remembered(`${pkg}/decision`, text, decisionSchema, !plan.raw_counters);
     const forced = decision.obligations.force_model;
     if (forced !== undefined && forced !== outcome.candidate) {
       throw new PolicyError(
@@ -162,18 +178,18 @@ export class Policy {
   }
 
   async #document<Document>(entrypoint: string, input: string, schema: z.ZodType<Document>): Promise<Document> {
-    const result = await this.#evaluator.evaluate(entrypoint, input);
-    if (!result.ok) throw new PolicyError(`${entrypoint}: ${result.message}`);
-    if (result.value === undefined) throw new PolicyError(`${entrypoint} is undefined for this input`);
-    const parsed = schema.safeParse(result.value);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new PolicyError(
-        `${entrypoint} has another shape than it should: ${issue?.path.join('.')}: ${issue?.message}`,
-      );
-    }
-    return parsed.data;
+    return parsed(entrypoint, await this.#evaluator.evaluate(entrypoint, input), schema);
   }
+}
+
+/** Throws `PolicyError`. */
+function parsed<Document>(entrypoint: string, result: JobResult, schema: z.ZodType<Document>): Document {
+  if (!result.ok) throw new PolicyError(`${entrypoint}: ${result.message}`);
+  if (result.value === undefined) throw new PolicyError(`${entrypoint} is undefined for this input`);
+  const { data, error } = schema.safeParse(result.value);
+  if (data !== undefined) return data;
+  const [issue] = error?.issues ?? [];
+  throw new PolicyError(`${entrypoint} has another shape than it should: ${issue?.path.join('.')}: ${issue?.message}`);
 }
 
 function meteredPackages(entrypoints: readonly string[]): Set<string> {
@@ -186,8 +202,10 @@ function meteredPackages(entrypoints: readonly string[]): Set<string> {
  * sees, which is looked up by all of its text.
  */
 function bandOf(outcome: Outcome): string {
-  return isUsual(outcome) ? 'usual' : describe(outcome);
+  return isUsual(outcome) ? USUAL : describe(outcome);
 }
+
+const USUAL = 'usual';
 
 /** Room everywhere, and nothing crossed, where there is nothing to choose from: as most are. */
 const isUsual = ({ candidate, closed, granted, limits }: Outcome): boolean =>
@@ -202,8 +220,7 @@ function describe({ candidate, closed, granted, limits }: Outcome): string {
   return closed.length ? band + JSON.stringify(closed.map(({ candidate: model, gate }) => [model, gate])) : band;
 }
 
-/** What a policy sees of an outcome: bands, not numbers, so that its answer can be remembered. */
-const bands = ({ candidate, closed, granted, limits }: Outcome) => ({
+const bands = ({ candidate, closed, granted, limits }: Outcome): Bands => ({
   granted,
   candidate,
   closed: closed.map(({ candidate: model, gate }) => ({ candidate: model, gate })),

@@ -28,6 +28,8 @@ export type Ready = Contents | { error: string };
 export interface Job {
   entrypoint: string;
   input: string | undefined;
+  /** Of a plan: the entrypoint of its decision, to be evaluated as well, for what the plan is likely to come to. */
+  decision?: string | undefined;
 }
 
 /** Jobs that are answered together. */
@@ -46,8 +48,15 @@ export interface Slice {
   tries: number;
 }
 
-/** `value` is absent where the document is undefined. */
-export type JobResult = { ok: true; value?: unknown } | { ok: false; message: string };
+/** `value` is absent where the document is undefined; `decision` where none was asked for, or it is not that simple. */
+export type JobResult = { ok: true; value?: unknown; decision?: LikelyDecision } | { ok: false; message: string };
+
+/** What a policy made of an outcome that was only likely then. */
+interface LikelyDecision {
+  /** JSON text. */
+  outcome: string;
+  value: unknown;
+}
 
 /** What a job came to in the thread; `interrupted`: it had no end within its slice. */
 export type JobOutcome = JobResult | 'interrupted';

@@ -6,6 +6,9 @@ export interface Waiting extends Job {
   reject(error: Error): void;
 }
 
-export const jobOf = ({ entrypoint, input }: Waiting): Job => ({ entrypoint, input });
+export const jobOf = ({ decision, entrypoint, input }: Waiting): Job => ({ entrypoint, input, decision });
+
+/** Without the decision that was to be evaluated as well. */
+export const alone = <Some extends Job>(job: Some): Some => ({ ...job, decision: undefined });
 
 export const failure = (message: string): JobResult => ({ ok: false, message });
