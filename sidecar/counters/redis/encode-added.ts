@@ -138,11 +138,11 @@ function encodeAdds(
   const adds = limits.map((limit, index) => {
     const { room, state, tail } = counters[index] as RunningCounter;
     needed = Math.max(needed, forgottenAt({ ...state, used: room }, limit, now));
-    lines += `${fields[index]} ${tail} {"id":${jsonString(limit.id)},"period_start":${periodStart(state)}\n`;
-    return [places[index], limit.cost, room, commonEvent(limit)];
+    lines += `${fields[index]} ${tail} ${limit.cost} {"id":${jsonString(limit.id)},"period_start":${periodStart(state)},"amount":\n`;
+    return [places[index], room, commonEvent(limit)];
   });
   return { common: kept(JSON.stringify({ adds })), own: `${from} ${until} ${needed}\n${lines}` };
 }
 
-const commonEvent = ({ billed, cost, kind, unit }: Limit) =>
-  `,"kind":"${kind}","unit":"${unit}"${billed ? ',"billed":true' : ''},"amount":${cost},"before":`;
+const commonEvent = ({ billed, kind, unit }: Limit) =>
+  `,"kind":"${kind}","unit":"${unit}"${billed ? ',"billed":true' : ''},"before":`;

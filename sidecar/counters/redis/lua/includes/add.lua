@@ -1,22 +1,21 @@
 -- Counters that the caller knows to be in a period that runs, windows and buckets that are filled at intervals: all of them but what is in
 -- use stays as it is until that is over, and there is nothing to reckon but a sum. It takes half of what a plan takes.
 --
--- Sent in place of a plan is JSON {adds: [[key, cost, room, event]]}, for each counter: which of the decision's keys it is in, what is
--- charged, what may be in use then (below the next threshold), and what the usage event says of it up to what was in use before, as
--- members with a comma before them.
+-- Sent in place of a plan is JSON {adds: [[key, room, event]]}, for each counter: which of the decision's keys it is in, what may be in use
+-- when its cost is charged (below the next threshold), and what the usage event says of it between that and what was in use before.
 -- A decision's own is a line `<from> <until> <needed>`, epoch milliseconds: between which instants that holds, and until when the
 -- counters are to be kept. Then a line for each counter:
---   <field> <tail> <event>
+--   <field> <tail> <cost> <event>
 --   tail   what is kept behind what is in use
---   event  JSON of what the usage event says of it, up to what is common
+--   event  JSON of what the usage event says of it, up to its cost
 local function adds_of(plan)
   if plan.made then return plan.made end
   local adds = {}
   for i, list in ipairs(plan.adds) do
     adds[i] = {
-      key = list[1], cost = list[2], room = list[3], event = list[4], hash_key = '', field = '', tail = '', own = '', stored = '',
+      key = list[1], room = list[2], event = list[3], hash_key = '', field = '', tail = '', amount = '', own = '', stored = '',
     }
-    if not (is_whole(list[2]) and is_whole(list[3])) then error(NOT_WHOLE, 0) end
+    if not is_whole(list[2]) then error(NOT_WHOLE, 0) end
   end
   plan.made = adds
   return adds
@@ -27,11 +26,13 @@ local function read_adds(adds, own, at, first_key)
     local each = adds[i]
     local first = find(own, ' ', at, true)
     local second = find(own, ' ', first + 1, true)
-    local last = find(own, '\n', second + 1, true)
+    local third = find(own, ' ', second + 1, true)
+    local last = find(own, '\n', third + 1, true)
     each.hash_key = KEYS[first_key + each.key]
     each.field = sub(own, at, first - 1)
     each.tail = sub(own, first + 1, second - 1)
-    each.own = sub(own, second + 1, last - 1)
+    each.amount = sub(own, second + 1, third - 1)
+    each.own = sub(own, third + 1, last - 1)
     at = last + 1
   end
 end
@@ -49,7 +50,7 @@ end
 
 -- The event's text in its pieces, put together at once: of each, those behind ADDED_HEAD say what it was before and came to. With texts
 -- in between it took three times as long.
-local ADDED_HEAD, ADDED_STEP = 10, 6
+local ADDED_HEAD, ADDED_STEP = 10, 7
 local pieces = {
   '', ',"id":"', '', ':consumed","type":"consumed"', '', ',"outcome":{"granted":true,"reason":"ok"},"count":1,"decided_at":', '',
   ',"at":', '', ',"limits":[',
@@ -71,17 +72,20 @@ local function look_at_adds(adds, own, first_key, now)
     if not stored then return nil end
     local before, behind = match(stored, '^(%d+)(:.*)$')
     if behind ~= tail then return nil end
-    local used = before + each.cost
+    local cost = costs[each.amount] or cost_of(each.amount)
+    if not cost then error(NOT_WHOLE, 0) end
+    local used = before + cost
     if used > each.room then return nil end
     local after = text(used)
     each.stored = after .. tail
     words = words .. ' ' .. before
     pieces[at + 1] = each.own
-    pieces[at + 2] = each.event
-    pieces[at + 3] = before
-    pieces[at + 4] = ',"after":'
-    pieces[at + 5] = after
-    pieces[at + 6] = '},'
+    pieces[at + 2] = each.amount
+    pieces[at + 3] = each.event
+    pieces[at + 4] = before
+    pieces[at + 5] = ',"after":'
+    pieces[at + 6] = after
+    pieces[at + 7] = '},'
     at = at + ADDED_STEP
   end
   return words

@@ -11,7 +11,6 @@
 --   kind (t, w or c), key, unit, capacity, deny, settles, shared, thresholds, counts ('': its unit), event (how it goes on
 --   behind its id in a usage event, as JSON members with a comma before them), then
 --   t  amount, period, interval    w  bounds, usual, rollover
-local costs = {}
 
 local function problem_of(rule)
   if not is_whole(rule.capacity) then return NOT_WHOLE end
@@ -55,13 +54,6 @@ local function plan_of(sent)
     last = candidate.last
   end
   return sent
-end
-
--- The number of a cost; false if it is none. Costs are few.
-local function cost_of(digits)
-  local cost = whole(digits) or false
-  costs[digits] = cost
-  return cost
 end
 
 -- The limits of a decision, as nothing is known of them yet: those of its plan, which are the next decision's when this one has its reply.

@@ -11,6 +11,18 @@ local function words_of(limit, tail)
     .. (crossed[1] and concat(crossed, ',') or '-')
 end
 
+-- What reply and event are to say of a limit, when all is known of it. Of one that is not charged the event says nothing.
+local function say(i, limit, granted)
+  local tail, state = '', limit.state
+  if granted then
+    if not state.tail then state.tail = print_tail(limit.field, state) end
+    tail = state.tail
+    charges[i] = '{"id":' .. limit.id .. limit.rule.event .. ',"amount":' .. limit.amount .. ',"before":' .. limit.shown .. ',"after":'
+      .. limit.digits .. ',"period_start":' .. (state.began or common_text(period_start(state))) .. '}'
+  end
+  words[i] = words_of(limit, tail)
+end
+
 local function reply(status, limits, candidate, receipt, closed)
   local said = status .. ' ' .. now_text .. ' ' .. candidate
   if #limits > 0 then said = said .. ' ' .. concat(words, ' ', 1, #limits) end
@@ -67,20 +79,8 @@ local function outcome_of(plan, limits, ask, key, run)
   for i = 1, #chosen do
     local limit = chosen[i]
     if granted then charge_limit(limit, ask.decided_at) end
-    local rule, state = limit.rule, limit.state
-    limit.reset = reset_at(state, rule, now)
-    if granted then
-      local tail = state.tail
-      if not tail then
-        tail = print_tail(limit.field, state)
-        state.tail = tail
-      end
-      charges[i] = '{"id":' .. limit.id .. rule.event .. ',"amount":' .. limit.amount .. ',"before":' .. limit.shown .. ',"after":'
-        .. limit.digits .. ',"period_start":' .. (state.began or common_text(period_start(state))) .. '}'
-      words[i] = words_of(limit, tail)
-    else
-      words[i] = words_of(limit, '')
-    end
+    limit.reset = reset_at(limit.state, limit.rule, now)
+    say(i, limit, granted)
   end
   return chosen, granted, candidate, closed, probes
 end

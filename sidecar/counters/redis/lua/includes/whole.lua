@@ -42,5 +42,13 @@ local function whole(digits)
   return is_whole(n) and n or nil
 end
 
+-- The number of a cost; false if it is none. Costs are few.
+local costs = {}
+local function cost_of(digits)
+  local cost = whole(digits) or false
+  costs[digits] = cost
+  return cost
+end
+
 -- How long what came of a decision is remembered.
 local RECORD_TTL_MS = 86400000
