@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
+import { AskedAgain } from '../asked-again.ts';
 
 /**
  * Evaluations remembered, and the longest input text and answer that are, in characters. Together with their answers
  * they take 64 Mi characters at most.
  */
-const MAX_ENTRIES = 10_000;
+const MAX_ENTRIES = 6_000;
 const MAX_INPUT = 8_192;
 const MAX_ANSWER = 65_536;
 const MAX_TOTAL = 64 * 1024 * 1024;
@@ -18,7 +19,7 @@ export interface MemoCounts {
 /** Answers of a pure policy by entrypoint and input. Two who ask the same at once wait for one evaluation. */
 export class Memo {
   readonly #known = new LRUCache<string, object>({ max: MAX_ENTRIES, maxSize: MAX_TOTAL });
-  readonly #askedOnce = new LRUCache<string, true>({ max: MAX_ENTRIES });
+  readonly #askedAgain = new AskedAgain(MAX_ENTRIES);
   readonly #awaited = new Map<string, Promise<object>>();
   readonly #counts: MemoCounts;
 
@@ -65,13 +66,9 @@ export class Memo {
     }
   }
 
-  /** Once it is full only what is asked for again: what is asked once would drive out what is asked often, and keep the collector busy. */
+  /** Once it is full only what is asked for again. */
   #remember(key: string, document: object): void {
-    if (this.#known.size >= MAX_ENTRIES && !this.#known.has(key) && !this.#askedOnce.has(key)) {
-      this.#askedOnce.set(key, true);
-      return;
-    }
-    this.#askedOnce.delete(key);
+    if (this.#known.size >= MAX_ENTRIES && !this.#askedAgain.is(key)) return;
     const answer = JSON.stringify(document).length;
     if (answer <= MAX_ANSWER) this.#known.set(key, document, { size: key.length + answer });
   }

@@ -1,16 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { Limit } from '../../../schemas/policy-io.ts';
+import { AskedAgain } from '../../asked-again.ts';
 import { type CounterState, capacityOf, resetAt, thresholdAmount } from '../counter.ts';
 import { boundsAt } from '../periods.ts';
 
-/** What the store keeps of a counter behind what is in use, as text, and what it says with nothing in use. */
-interface Kept {
+/** A counter in a period that runs: until that is over, nothing of it changes but what is in use. */
+export interface RunningCounter {
+  /** What the store keeps of it behind what is in use, as text, and what that says with nothing in use. */
   tail: string;
   state: CounterState;
-}
-
-/** A counter in a period that runs: until that is over, nothing of it changes but what is in use. */
-export interface RunningCounter extends Kept {
   capacity: number;
   /** What may be in use below its next threshold. */
   room: number;
@@ -19,21 +17,26 @@ export interface RunningCounter extends Kept {
   until: number;
 }
 
-/** Subjects whose counters are known; some 500 bytes each. */
+/** Subjects whose counters are known; some 400 bytes each. */
 const MAX_SUBJECTS = 20_000;
 
-/** What the store last told of counters, by key and field. */
+/** What stands behind what is in use of counters, by key, as the store last told it: fields and texts by turns. */
 export class RunningCounters {
-  readonly #known = new LRUCache<string, Map<string, Kept>>({ max: MAX_SUBJECTS });
+  readonly #known = new LRUCache<string, string[]>({ max: MAX_SUBJECTS });
+  readonly #askedAgain = new AskedAgain(MAX_SUBJECTS);
 
   /** `counter` as it is kept: see `lua/includes/counters.lua`. */
   learn(key: string, field: string, counter: string): void {
     const tail = counter.slice(counter.indexOf(':'));
-    const fields = this.#known.get(key);
-    if (fields?.get(field)?.tail === tail) return;
-    const kept = { tail, state: stateOf(field, tail) };
-    if (fields) fields.set(field, kept);
-    else this.#known.set(key, new Map([[field, kept]]));
+    const known = this.#known.get(key);
+    if (!known) {
+      // A text of its own, not a part of the reply that it came in.
+      if (this.#known.size < MAX_SUBJECTS || this.#askedAgain.is(key)) this.#known.set(key, [field, copied(tail)]);
+      return;
+    }
+    const at = known.indexOf(field);
+    if (at < 0) known.push(field, copied(tail));
+    else if (known[at + 1] !== tail) known[at + 1] = copied(tail);
   }
 
   forget(key: string): void {
@@ -42,15 +45,21 @@ export class RunningCounters {
 
   /** Undefined where it is not known, does not run at `now`, the store's time, or has no room for the limit's cost. */
   of(key: string, field: string, limit: Limit, now: number): RunningCounter | undefined {
-    const kept = this.#known.get(key)?.get(field);
-    const period = kept && periodOf(limit, kept.state, now);
+    const known = this.#known.get(key);
+    const at = known ? known.indexOf(field) : -1;
+    if (!known || at < 0) return undefined;
+    const tail = known[at + 1] as string;
+    const state = stateOf(field, tail);
+    const period = periodOf(limit, state, now);
     if (!period || now < period.from || now >= period.until) return undefined;
-    const capacity = capacityOf(kept.state, limit);
-    const room = roomOf(limit, kept.state, capacity);
+    const capacity = capacityOf(state, limit);
+    const room = roomOf(limit, state, capacity);
     if (room < limit.cost) return undefined;
-    return { tail: kept.tail, state: kept.state, capacity, room, from: period.from, until: period.until };
+    return { tail, state, capacity, room, from: period.from, until: period.until };
   }
 }
+
+const copied = (text: string) => Buffer.from(text, 'latin1').toString('latin1');
 
 /**
  * Whether a limit's counter stays as it is through a period: windows, and buckets that are filled at intervals. Not where something is
