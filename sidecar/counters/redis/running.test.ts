@@ -10,6 +10,7 @@ import { atTestEnd } from '../../../test/helpers/test-end.ts';
 import { newDecisionId } from '../../decision/decision-id.ts';
 import type { CounterStore, TakeRequest } from '../contract.ts';
 import { connectRedis } from './connection.ts';
+import { RunningCounters } from './running.ts';
 import { loadScripts } from './scripts.ts';
 import { RedisStore } from './store.ts';
 
@@ -224,4 +225,15 @@ test('so is what has a request id, of which a record is kept', async () => {
   const { sent, store } = await open();
   for (let n = 0; n < 3; n++) await take(store, THREE, { requestId: `r${n}` });
   expect(sent).toEqual(['with its plan', 'with its plan', 'with its plan']);
+});
+
+test('of more subjects than are remembered those are let in that come again', () => {
+  const running = new RunningCounters();
+  const counter = '1:1000:0:1000:0:0';
+  const known = (key: string) => running.of(key, 't:bucket', limit(), 2_000) !== undefined;
+  for (let n = 0; n < 20_000; n++) running.learn(`key ${n}`, 't:bucket', counter);
+  running.learn('new', 't:bucket', counter);
+  expect([known('key 0'), known('key 19999'), known('new')]).toEqual([true, true, false]);
+  running.learn('new', 't:bucket', counter);
+  expect(known('new')).toBe(true);
 });
