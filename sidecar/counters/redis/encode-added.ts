@@ -4,8 +4,8 @@ import type { Owed } from '../contract.ts';
 import { forgottenAt, periodStart } from '../counter.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
 import { FIELDS, HEAD, type TakeReply } from './decode.ts';
-import { encodeEvent, kept } from './encode.ts';
-import { type EncodedDecision, encodeAsk, type Request, runKeyOf } from './encode-decision.ts';
+import { kept } from './encode.ts';
+import { type EncodedDecision, encodeWith, type Request, runKeyOf } from './encode-decision.ts';
 import { canRun, type RunningCounter, type RunningCounters } from './running.ts';
 
 /** Where a plan's counters are: a key and a field for each limit, and the keys by the places that the script is told. */
@@ -57,20 +57,13 @@ export function encodeWithoutPlan(
   now: number,
   running: RunningCounters,
 ): EncodedDecision | undefined {
-  const { decisionId, event, plan } = request;
+  const { event, plan } = request;
   const where = locate(plan, event.tenant_id, keys);
   const adds = current(where.adds, now) ?? addsOf(plan.limits, where, now, running);
   where.adds = adds;
   if (!adds) return undefined;
-  const { ask, keys: asked } = encodeAsk(request, keys, where.keys.length);
-  const about = encodeEvent(decisionId, event);
-  return {
-    keys: [...where.keys, keys.record(decisionId), ...asked],
-    plan: adds.common,
-    args: [adds.own, about, ask],
-    size: adds.common.length + adds.own.length + about.length + ask.length,
-    counters: adds.counters,
-  };
+  const encoded = encodeWith({ keys: where.keys, own: adds.own, text: adds.common }, request, keys);
+  return { ...encoded, counters: adds.counters };
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Owed, TakeRequest } from '../contract.ts';
 import type { PartitionKeys } from '../keys.ts';
-import { encodeEvent, encodePlan, modelMember } from './encode.ts';
+import { type EncodedPlan, encodeEvent, encodePlan, modelMember } from './encode.ts';
 import type { RunningCounter } from './running.ts';
 
 /** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
@@ -33,22 +33,29 @@ export interface EncodedDecision {
 
 /** `now` is where in the calendar the store is thought to be. */
 export function encodeDecision(request: Request, keys: PartitionKeys, now: number): EncodedDecision {
-  const { decisionId, event, plan } = request;
-  const encoded = encodePlan(plan, event.tenant_id, keys, now);
-  const { ask, keys: asked } = encodeAsk(request, keys, encoded.keys.length);
-  const about = encodeEvent(decisionId, event);
+  return encodeWith(encodePlan(request.plan, request.event.tenant_id, keys, now), request, keys);
+}
+
+/** With the plan, or what is sent in place of it. */
+export function encodeWith(
+  { keys: named, own, text }: EncodedPlan,
+  request: Request,
+  keys: PartitionKeys,
+): EncodedDecision {
+  const { ask, keys: asked } = encodeAsk(request, keys, named.length);
+  const about = encodeEvent(request.decisionId, request.event);
   return {
-    keys: [...encoded.keys, keys.record(decisionId), ...asked],
-    plan: encoded.text,
-    args: [encoded.own, about, ask],
-    size: encoded.text.length + encoded.own.length + about.length + ask.length,
+    keys: [...named, keys.record(request.decisionId), ...asked],
+    plan: text,
+    args: [own, about, ask],
+    size: text.length + own.length + about.length + ask.length,
   };
 }
 
 const NO_KEYS: string[] = [];
 
 /** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names. */
-export function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
+function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
   const { event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
   const { keyGate, quiet } = request as Partial<TakeRequest>;
   const { decidedAt, lost } = request as Partial<Owed>;
