@@ -3,6 +3,7 @@ import { createClient } from 'redis';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../runtime/clock.ts';
 import type { Limit, LimitOutcome } from '../../../schemas/policy-io.ts';
+import { RedisStores } from '../../../test/conformance/stores/redis.ts';
 import { calendarWindow, limit, plan } from '../../../test/conformance/workbench.ts';
 import { SETTINGS } from '../../../test/helpers/counter-settings.ts';
 import { type RedisServer, startRedis } from '../../../test/helpers/redis-server.ts';
@@ -16,6 +17,7 @@ import { RedisStore } from './store.ts';
 
 const log = pino({ level: 'silent' });
 const STREAM = 'ocr:{p0}:usage';
+const DAY_MS = 86_400_000;
 
 /** How each call of the take script was sent. */
 type Sent = 'with its plan' | 'without';
@@ -168,6 +170,39 @@ describe('a plan whose counters run', () => {
     await ask('FLUSHALL');
     expect((await take(one.store, watched)).limits).toMatchObject([{ before: 0, used: 1 }]);
     expect(one.sent).toEqual(['without', 'with its plan', 'without', 'with its plan']);
+  });
+
+  test('is asked for again where another process has begun it anew, and stays in that one’s period', async () => {
+    const [one, other] = [await open(), await open()];
+    const bucket = [limit()];
+    await take(one.store, bucket);
+    await ask('DEL', ...((await ask('KEYS', '*:c:*')) as string[]));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await take(other.store, bucket);
+    await take(one.store, bucket);
+    expect(one.sent).toEqual(['with its plan', 'without', 'with its plan']);
+    const began = (await events()).map(({ limits: [each] }) => each.period_start);
+    expect(began[2]).toBe(began[1]);
+    expect(began[2]).toBeGreaterThan(began[0]);
+  });
+
+  test('is in the period that the store’s clock is in, whatever its caller thinks', async () => {
+    const { clock, store } = await (await RedisStores.start()).openWithClock();
+    if (!clock) throw new Error('its clock cannot be set');
+    const second = [limit({ refill: { per_seconds: 1 } })];
+    const start = clock.now();
+    await take(store, second);
+    expect((await take(store, second)).limits).toMatchObject([{ before: 1 }]);
+    // By less than a call may take: else it would be late.
+    await clock.set(start + 1_000);
+    expect((await take(store, second)).limits).toMatchObject([{ before: 0 }]);
+    await clock.set(start + DAY_MS + 30 * 60_000);
+    const day = [calendarWindow()];
+    await take(store, day);
+    expect((await take(store, day)).limits).toMatchObject([{ before: 1, reset_at: start + 2 * DAY_MS }]);
+    // Back by more than an hour: what was used counts for the day that the clock shows.
+    await clock.set(start + DAY_MS - 90 * 60_000);
+    expect((await take(store, day)).limits).toMatchObject([{ before: 2, reset_at: start + DAY_MS }]);
   });
 
   test('is begun anew when its period is over', async () => {
