@@ -256,6 +256,14 @@ test.each([
   expect(sent).toEqual(['with its plan', 'with its plan', 'with its plan']);
 });
 
+test('what cannot be sent is a rejection, as ever, and takes nothing', async () => {
+  const { sent, store } = await open();
+  await take(store, THREE);
+  const unnameable = store.take(request([limit({ id: '\ud800' })]));
+  await expect(unnameable).rejects.toThrow(URIError);
+  expect(sent).toEqual(['with its plan']);
+});
+
 test('so is what has a request id, of which a record is kept', async () => {
   const { sent, store } = await open();
   for (let n = 0; n < 3; n++) await take(store, THREE, { requestId: `r${n}` });

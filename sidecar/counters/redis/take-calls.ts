@@ -63,11 +63,11 @@ export class TakeCalls {
 
   /** Shares a call with what else arrives, and decodes the reply. Nothing is taken when nobody waits any more. */
   together<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
-    if (this.#storeClock.known) return this.#added(mode, request, decode);
-    return this.alone('peek', NOTHING, asItIs).then(() => this.#added(mode, request, decode));
+    if (this.#storeClock.known) return this.#queued(mode, request, decode);
+    return this.alone('peek', NOTHING, asItIs).then(() => this.#queued(mode, request, decode));
   }
 
-  #added<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
+  #queued<Result>(mode: 'take' | 'hold', request: Request, decode: Decode<Result>): Promise<Result> {
     const group = this.#groups[mode];
     const ask = this.#deps.settings.traceCalls
       ? (asked: Asked) =>
@@ -75,8 +75,13 @@ export class TakeCalls {
             throw withLost(error, asked);
           })
       : (asked: Asked) => group.add(asked);
-    if (mode !== 'take' || !isPlain(request, this.#deps.keys)) return this.#inItsTime(request, ask, decode);
-    return this.#withoutPlan(request, ask, decode);
+    try {
+      if (mode !== 'take' || !isPlain(request, this.#deps.keys)) return this.#inItsTime(request, ask, decode);
+      return this.#withoutPlan(request, ask, decode);
+    } catch (error) {
+      // Of a name that cannot be one.
+      return Promise.reject(error);
+    }
   }
 
   /** Without its plan where that is not needed. Else with it, and what the reply tells of its counters is known from then on. */

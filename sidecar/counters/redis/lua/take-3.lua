@@ -90,7 +90,7 @@ local function append_denial(about, reason)
   append(event_json(about, 'denied', '[]', outcome, now_text, now_text))
 end
 
--- What a decision with a plan takes. Made when the first of a call needs it: to make all these functions takes the server 30 µs.
+-- What a decision with a plan takes. Made when the first of a call needs it: to make all these functions takes the server 12 µs.
 local by_plan = nil
 local function with_plan()
   if by_plan then return by_plan end

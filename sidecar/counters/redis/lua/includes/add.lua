@@ -1,5 +1,5 @@
 -- Counters that the caller knows to be in a period that runs, windows and buckets that are filled at intervals: all of them but what is in
--- use stays as it is until that is over, and there is nothing to reckon but a sum. It takes half of what a plan takes.
+-- use stays as it is until that is over, and there is nothing to reckon but a sum. It takes little more than half of what a plan takes.
 --
 -- Sent in place of a plan is JSON {adds: [[key, room, event]]}, for each counter: which of the decision's keys it is in, what may be in use
 -- when its cost is charged (below the next threshold), and what the usage event says of it between that and what was in use before.
@@ -49,7 +49,7 @@ local function hash_of_add(adds, from)
 end
 
 -- The event's text in its pieces, put together at once: of each, those behind ADDED_HEAD say what it was before and came to. With texts
--- in between it took three times as long.
+-- in between the whole took 17.2 in place of 15.0 µs.
 local ADDED_HEAD, ADDED_STEP = 10, 7
 local pieces = {
   '', ',"id":"', '', ':consumed","type":"consumed"', '', ',"outcome":{"granted":true,"reason":"ok"},"count":1,"decided_at":', '',

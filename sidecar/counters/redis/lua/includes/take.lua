@@ -3,7 +3,7 @@
 -- What the reply and the event say of each limit; both are put together of them at once, for each text in between costs as much.
 local words, charges = { nil, nil, nil, nil }, { nil, nil, nil, nil }
 
--- One of a reply's limits. As a list of numbers and texts a reply took the server 2 µs to send, and the client as much to read.
+-- One of a reply's limits. As a list of numbers and texts a reply took the server 2 µs more.
 local function words_of(limit, tail)
   local crossed = limit.crossed
   return (limit.granted and '1 ' or '0 ') .. limit.shown .. ' ' .. limit.digits .. tail .. ' ' .. common_text(limit.capacity) .. ' '
