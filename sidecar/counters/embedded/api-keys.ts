@@ -14,6 +14,7 @@ import { CountersUnavailable } from '../contract.ts';
 import type { Decided, Effect } from './effect.ts';
 import { KEYS } from './look.ts';
 import type { State } from './state.ts';
+import { streamEvent } from './stream-event.ts';
 
 const PARTITION = 0;
 
@@ -109,5 +110,5 @@ const gate = (tenantId: string, name: string): string => KEYS.gate({ tenantId, s
 
 const appended = (state: State, event: UntimedAuditEvent, at: number): NonNullable<Effect['event']> => [
   state.lastEntry + 1,
-  { ...event, at },
+  streamEvent({ ...event, at }),
 ];

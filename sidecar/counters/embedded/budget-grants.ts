@@ -1,5 +1,4 @@
 import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
-import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import {
   type BudgetGrant,
   BudgetGrantExpired,
@@ -11,7 +10,7 @@ import {
   REVOKED_TTL_MS,
 } from '../budget-grant.ts';
 import type { Decided } from './effect.ts';
-import type { KeptBudgetGrant, State } from './state.ts';
+import type { KeptBudgetGrant, State, StreamEvent } from './state.ts';
 import { usageEvent } from './usage-event.ts';
 
 export function decideBudgetGrant(
@@ -34,9 +33,9 @@ export function decideRevocation(state: State, id: string, by: string, now: numb
   const known = remembered(state, id, now);
   if (!known?.grant) return { answer: false };
   const { at, grant, until } = known;
-  const event = adjusted({ ...grant, at, by, tokens: -grant.tokens }, now);
+  const event = adjusted({ ...grant, at, by, tokens: -grant.tokens }, now, `${id}:revoked:adjusted`);
   const kept = { until: Math.min(until, now + REVOKED_TTL_MS), at, grant: null };
-  const effect = change(state, [id, kept], { ...event, id: `${id}:revoked:adjusted` }, now);
+  const effect = change(state, [id, kept], event, now);
   return { answer: true, effect };
 }
 
@@ -68,14 +67,19 @@ function isFull({ budgetGrants }: State, most: number, now: number): boolean {
 }
 
 /** Another version after each change. */
-function change(state: State, budgetGrant: [id: string, kept: KeptBudgetGrant], event: UsageEvent, now: number) {
+function change(state: State, budgetGrant: [id: string, kept: KeptBudgetGrant], event: StreamEvent, now: number) {
   const changes = Number.parseInt(state.budgetGrantsVersion, 10) || 0;
   const budgetGrantsVersion = `${changes + 1}-${now}`;
-  return { budgetGrant, budgetGrantsVersion, event: [state.lastEntry + 1, event] as [number, UsageEvent] };
+  return { budgetGrant, budgetGrantsVersion, event: [state.lastEntry + 1, event] as [number, StreamEvent] };
 }
 
-const adjusted = ({ at, by, expiresAt, id, reason, tenantId, tokens, userId }: LiveBudgetGrant, now: number) =>
+const adjusted = (
+  { at, by, expiresAt, id, reason, tenantId, tokens, userId }: LiveBudgetGrant,
+  now: number,
+  eventId = `${id}:adjusted`,
+) =>
   usageEvent('adjusted', {
+    id: eventId,
     decision_id: id,
     tenant_id: tenantId,
     user_id: userId,

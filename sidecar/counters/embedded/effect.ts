@@ -42,23 +42,25 @@ export interface Decided<Answer> {
   effect?: Effect;
 }
 
+const NONE: never[] = [];
+
 export function apply(state: State, effect: Effect): void {
-  for (const [key, counter] of effect.counters ?? []) putOrDelete(state.counters, key, counter);
+  for (const [key, counter] of effect.counters ?? NONE) putOrDelete(state.counters, key, counter);
   if (effect.record) putRecord(state, effect.record);
   if (effect.request) putOrDelete(state.requests, ...effect.request);
   if (effect.gate) putOrDelete(state.gates, ...effect.gate);
-  for (const gate of effect.gates ?? []) putOrDelete(state.gates, ...gate);
+  for (const gate of effect.gates ?? NONE) putOrDelete(state.gates, ...gate);
   if (effect.run) state.runs.set(...effect.run);
   if (effect.health) putOrDelete(state.health, ...effect.health);
-  for (const key of effect.closedGates ?? []) state.gates.set(key, MAX_AMOUNT);
+  for (const key of effect.closedGates ?? NONE) state.gates.set(key, MAX_AMOUNT);
   if (effect.budgetGrant) state.budgetGrants.set(...effect.budgetGrant);
   if (effect.budgetGrantsVersion) state.budgetGrantsVersion = effect.budgetGrantsVersion;
-  for (const [id, key] of effect.apiKeys ?? []) putApiKey(state, id, key);
-  for (const [id, at] of effect.apiKeysUsed ?? []) state.apiKeysUsed.set(id, at);
+  for (const [id, key] of effect.apiKeys ?? NONE) putApiKey(state, id, key);
+  for (const [id, at] of effect.apiKeysUsed ?? NONE) state.apiKeysUsed.set(id, at);
   if (effect.apiKeysPublished) state.apiKeysPublished = true;
   if (effect.event) append(state, ...effect.event);
-  for (const [number, times] of effect.delivered ?? []) deliver(state, number, times);
-  for (const number of effect.acknowledged ?? []) state.stream.delete(number);
+  for (const [number, times] of effect.delivered ?? NONE) deliver(state, number, times);
+  for (const number of effect.acknowledged ?? NONE) state.stream.delete(number);
   if (effect.position) {
     state.lastEntry = Math.max(state.lastEntry, effect.position.lastEntry);
     state.lastDelivered = Math.max(state.lastDelivered, effect.position.lastDelivered);

@@ -1,10 +1,10 @@
 import type { Limit } from '../../../schemas/policy-io.ts';
 import { type CounterSettings, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
-import { chargeOn, forgottenAt, periodStart } from '../counter.ts';
+import { chargeOn, forgottenAt } from '../counter.ts';
 import type { Decided, Effect } from './effect.ts';
 import { type Looked, outcomeOf, type View } from './look.ts';
 import type { KeptCharge, KeptRecord, State } from './state.ts';
-import { usageEvent } from './usage-event.ts';
+import { takenEvent } from './taken-event.ts';
 
 export interface Granted {
   request: Pick<TakeRequest, 'decisionId' | 'event' | 'fingerprint'>;
@@ -87,34 +87,4 @@ const moves = ({ charged, counter, limit }: View) =>
 function chargedCounter(view: View, now: number): NonNullable<Effect['counters']>[number] {
   const state = view.charged.after;
   return [view.key, { state, emptyAt: forgottenAt(state, view.limit, now) }];
-}
-
-function takenEvent(
-  record: NewRecord,
-  { degraded, now, views }: { degraded: boolean | undefined; now: number; views: View[] },
-) {
-  const { candidate } = record.outcome;
-  return usageEvent(record.state, {
-    ...record.event,
-    ...(candidate !== null && { candidate }),
-    ...(degraded && { degraded }),
-    decision_id: record.decisionId,
-    limits: views.map(takenLimit),
-    outcome: { granted: true, reason: 'ok' },
-    decided_at: record.decidedAt,
-    at: now,
-  });
-}
-
-function takenLimit({ charged: { after }, counter, limit: { billed, cost, id, kind, unit } }: View) {
-  return {
-    id,
-    kind,
-    unit,
-    ...(billed && { billed }),
-    amount: cost,
-    before: counter.used,
-    after: after.used,
-    period_start: periodStart(after),
-  };
 }

@@ -27,6 +27,7 @@ export interface Looked extends Choice {
 }
 
 export function look(state: State, plan: Plan, tenantId: string, now: number, run?: KeptRun): Looked {
+  if (plan.candidates.length === 0) return lookAtAll(state, plan, tenantId, now);
   const views = new Map<Limit, View>();
   const view = (limit: Limit) => {
     const seen = views.get(limit) ?? viewOf(state, limit, tenantId, now);
@@ -41,6 +42,12 @@ export function look(state: State, plan: Plan, tenantId: string, now: number, ru
     failed: (model) => failed.get(model),
   });
   return { ...choice, views: choice.limits.map(view) };
+}
+
+/** There is nothing to choose. */
+function lookAtAll(state: State, { limits }: Plan, tenantId: string, now: number): Looked {
+  const views = limits.map((limit) => viewOf(state, limit, tenantId, now));
+  return { granted: views.every(({ granted }) => granted), candidate: undefined, limits, closed: [], views };
 }
 
 /** A run that has made as many takes as it may: how its first candidate stands. */

@@ -4,6 +4,7 @@ import type { Log } from '../../../runtime/log.ts';
 import type { UsageStream } from '../../../schemas/usage-stream.ts';
 import { type CounterSettings, type CounterStore, CountersUnavailable } from '../contract.ts';
 import { apply, type Effect } from './effect.ts';
+import { effectJson } from './effect-json.ts';
 import { removeBefore } from './files.ts';
 import { Journal } from './journal.ts';
 import { recover } from './recover.ts';
@@ -57,12 +58,12 @@ export async function createEmbeddedStore(options: EmbeddedOptions): Promise<Emb
     },
   });
 
-  const commit = async (effect?: Effect): Promise<void> => {
+  const commit = (effect?: Effect): Promise<void> => {
     if (!effect) return journal.written();
     // First the text: what cannot be written must not be in memory either.
-    const json = JSON.stringify(effect);
+    const json = effectJson(effect);
     apply(state, effect);
-    await journal.append(json, state.lastEntry);
+    return journal.append(json, state.lastEntry);
   };
   const users = new Set(['store', 'stream']);
   const check = (user: string) => () => {

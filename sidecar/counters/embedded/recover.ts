@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../../runtime/log.ts';
 import { apply, type Effect } from './effect.ts';
+import { readEffect } from './effect-json.ts';
 import { fileName, type Generations, listGenerations, removeBefore } from './files.ts';
 import { createJournal } from './journal.ts';
 import { DamagedFile, damagedRecord, readRecords } from './read-records.ts';
@@ -58,7 +59,7 @@ async function readSnapshot(folder: string, generation: number, state: State): P
   let records = 0;
   let end: SnapshotEnd | undefined;
   const { bytes, torn } = await readRecords(path, 'snapshot', (json) => {
-    const record = JSON.parse(json) as Effect | SnapshotEnd;
+    const record = readEffect(json) as Effect | SnapshotEnd;
     if ('end' in record) {
       end = record;
     } else {
@@ -75,7 +76,7 @@ async function readJournal(
   { log, newest, state }: { state: State; log: Log; newest: boolean },
 ): Promise<number> {
   const path = join(folder, fileName('journal', generation));
-  const { bytes, torn } = await readRecords(path, 'journal', (json) => apply(state, JSON.parse(json) as Effect));
+  const { bytes, torn } = await readRecords(path, 'journal', (json) => apply(state, readEffect(json)));
   if (torn === 0) return bytes;
   if (!newest) throw damagedRecord(path, bytes);
   log.warn({ path, bytes, torn }, 'the last record was not written to its end; it is cut off, nobody was told of it');

@@ -1,4 +1,3 @@
-import type { UsageEvent } from '../../../schemas/usage-event.ts';
 import {
   type Change,
   CountersUnavailable,
@@ -9,7 +8,7 @@ import {
 } from '../contract.ts';
 import { type CounterState, moved, movedUntil, periodStart } from '../counter.ts';
 import type { Decided, Effect } from './effect.ts';
-import type { Changes, KeptCharge, KeptRecord, State } from './state.ts';
+import type { Changes, KeptCharge, KeptRecord, State, StreamEvent } from './state.ts';
 import { liveRecord, runOf } from './take.ts';
 import { usageEvent } from './usage-event.ts';
 
@@ -114,7 +113,7 @@ function settledEvent(
   { model, usage }: SettleRequest,
   moves: Move[],
   now: number,
-): UsageEvent {
+): StreamEvent {
   const { candidate } = record.outcome;
   return usageEvent(kind, {
     ...record.event,

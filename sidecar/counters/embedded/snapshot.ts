@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Effect } from './effect.ts';
+import { effectJson } from './effect-json.ts';
 import { fileName, publish, TEMPORARY } from './files.ts';
 import { writeAll } from './journal.ts';
 import { header, recordLine } from './record-line.ts';
@@ -26,7 +27,7 @@ export async function writeSnapshot(folder: string, generation: number, state: S
     let text = header('snapshot');
     let records = 0;
     for (const effect of effectsOf(state)) {
-      text += recordLine(JSON.stringify(effect));
+      text += recordLine(effectJson(effect));
       records += 1;
       if (text.length < CHUNK_CHARS) continue;
       await writeAll(file, Buffer.from(text));

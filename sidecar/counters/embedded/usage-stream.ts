@@ -110,7 +110,7 @@ export class EmbeddedStream implements UsageStream {
     return {
       stream: STREAM,
       id: String(number),
-      event: item && JSON.stringify(item.event),
+      event: item?.event.json,
       redelivered: item?.delivered ?? 0,
     };
   }

@@ -1,6 +1,7 @@
 import type { Owed, TakeRequest } from '../contract.ts';
+import { encodeEvent, modelMember } from '../event-text.ts';
 import type { PartitionKeys } from '../keys.ts';
-import { type EncodedPlan, encodeEvent, encodePlan, modelMember } from './encode.ts';
+import { type EncodedPlan, encodePlan } from './encode.ts';
 import type { RunningCounter } from './running.ts';
 
 /** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */

@@ -1,9 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Limit, Plan } from '../../../schemas/policy-io.ts';
-import { USAGE_EVENT_VERSION } from '../../../schemas/usage-event.ts';
-import { jsonString } from '../../json-string.ts';
 import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
+import { encodeEvent, modelMember } from '../event-text.ts';
 import { gatesOf } from '../gates.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
 import { acceptedWhys, whyOfGate } from '../passed-over.ts';
@@ -126,37 +125,6 @@ function ruleOf(limit: Limit, now: number): unknown[] {
       return [];
   }
 }
-
-const EVENT = {
-  tenant_id: true,
-  request_id: true,
-  run_id: true,
-  user_id: true,
-  team_id: true,
-  project_id: true,
-  department_id: true,
-  agent_id: true,
-  channel: true,
-  credential_id: true,
-  source_ip: true,
-  provider: true,
-  policy_revision: true,
-} satisfies Record<Exclude<keyof EventSubject, 'model'>, true>;
-const EVENT_NAMES = Object.keys(EVENT) as (keyof typeof EVENT)[];
-
-/** What of a usage event is known before the take, without its model: the script goes on from there. Member by member in half of the time. */
-export function encodeEvent(decisionId: string, event: EventSubject): string {
-  let text = `{"v":${USAGE_EVENT_VERSION},"decision_id":${jsonString(decisionId)}`;
-  for (const name of EVENT_NAMES) {
-    const value = event[name];
-    if (value !== undefined) text += `,"${name}":${jsonString(value)}`;
-  }
-  return text;
-}
-
-/** The model that is asked for, as the event's member. */
-export const modelMember = ({ model }: Pick<EventSubject, 'model'>): string =>
-  model === undefined ? '' : `,"model":${jsonString(model)}`;
 
 /** The same of a decision that is remembered, or that nothing was taken for. */
 export function encodeAbout(decisionId: string, event: EventSubject): string {
