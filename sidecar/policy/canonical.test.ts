@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonical, InputError, MAX_DEPTH } from './canonical.ts';
+import { canonical, canonicalMembers, InputError, MAX_DEPTH } from './canonical.ts';
 
 test('equal values have equal text, whatever the order of their keys', () => {
   expect(canonical({ b: 1, a: { d: [1, 2], c: null } })).toBe(canonical({ a: { c: null, d: [1, 2] }, b: 1 }));
@@ -24,6 +24,21 @@ test('the text is JSON of the same value', () => {
       expect(JSON.parse(canonical(any))).toEqual(JSON.parse(JSON.stringify(any)));
     }),
   );
+});
+
+test('keys are sorted as text, numbers among them, few and many, and of each the text is as it always was', () => {
+  expect(canonical({ b: 'x', '9': 1, a: null, '10': true, B: 'ä' })).toBe('{"10":true,"9":1,"B":"ä","a":null,"b":"x"}');
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`k${(index * 37) % 100}`, index]));
+  const text = Object.keys(many)
+    .sort()
+    .map((key) => `"${key}":${many[key]}`);
+  expect(canonical(many)).toBe(`{${text.join()}}`);
+});
+
+test('of members that are left out, and others in their place, too', () => {
+  const given = { c: 1, run_id: 'r', a: { z: 1, y: [2] }, b: '\n' };
+  expect(canonicalMembers(given, new Set(['run_id']))).toBe('{"a":{"y":[2],"z":1},"b":"\\n","c":1}');
+  expect(canonicalMembers(given, new Set(['a', 'run_id']), { bb: true })).toBe('{"b":"\\n","bb":true,"c":1}');
 });
 
 test('`__proto__` is a key like any other', () => {

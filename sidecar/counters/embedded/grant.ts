@@ -1,6 +1,7 @@
 import type { Limit } from '../../../schemas/policy-io.ts';
 import { type CounterSettings, RECORD_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
 import { chargeOn, forgottenAt } from '../counter.ts';
+import type { Said } from '../event-text.ts';
 import type { Decided, Effect } from './effect.ts';
 import { type Looked, outcomeOf, type View } from './look.ts';
 import type { KeptCharge, KeptRecord, State } from './state.ts';
@@ -56,6 +57,8 @@ interface HowGranted {
   kept: boolean;
   now: number;
   degraded?: boolean;
+  /** Of the last event of the same plan. */
+  said?: Said;
   /** In place of what the views say. */
   charges?: KeptCharge[];
 }
@@ -64,12 +67,12 @@ interface HowGranted {
 export function grant(
   state: State,
   record: NewRecord,
-  { charges, degraded, kept, now, views }: HowGranted,
+  { charges, degraded, kept, now, said, views }: HowGranted,
 ): Decided<Extract<TakeResult, { kind: 'taken' }>> {
   const { decisionId, requestKey } = record;
   const effect: Effect = {
     counters: views.filter(moves).map((view) => chargedCounter(view, now)),
-    event: [state.lastEntry + 1, takenEvent(record, { degraded, now, views })],
+    event: [state.lastEntry + 1, takenEvent(record, { degraded, now, said, views })],
   };
   const whole = (): KeptRecord => ({ ...record, charges: charges ?? chargesOf(views) });
   if (kept) effect.record = whole();

@@ -1,5 +1,6 @@
 import type { Outcome, Plan } from '../../../schemas/policy-io.ts';
 import { type CounterSettings, RecordsFull, RUN_TTL_MS, type TakeRequest, type TakeResult } from '../contract.ts';
+import { nothingSaid, type Said } from '../event-text.ts';
 import type { Decided } from './effect.ts';
 import { grant, newRecord } from './grant.ts';
 import { closedUntil, exhausted, KEYS, look, outcomeOf, probed } from './look.ts';
@@ -33,7 +34,7 @@ export function decideTake(
   const isTold = runKey !== undefined || (looked.candidate?.gates.length ?? 0) > 0;
   const kept = requestKey !== null || record.state === 'reserved' || isTold;
   if (kept && state.records.size >= settings.maxRecords) throw new RecordsFull(settings.maxRecords);
-  const { answer, effect } = grant(state, record, { views: looked.views, kept, now });
+  const { answer, effect } = grant(state, record, { views: looked.views, kept, now, said: saidOf(plan) });
   const gates = probed(state, looked, plan, tenantId, now);
   return {
     answer,
@@ -44,6 +45,15 @@ export function decideTake(
         run && { run: [runKey, { ...run, attempts: run.attempts + 1, expiresAt: now + RUN_TTL_MS }] }),
     },
   };
+}
+
+/** A plan is remembered, so the same one comes again and again, nearly always with the same names. */
+const said = new WeakMap<Plan, Said>();
+
+function saidOf(plan: Plan): Said {
+  const before = said.get(plan) ?? nothingSaid();
+  said.set(plan, before);
+  return before;
 }
 
 /** Where the attempts of the request's run are counted, if its plan bounds them. */

@@ -1,6 +1,6 @@
 import { jsonString } from '../../json-string.ts';
 import { periodStart } from '../counter.ts';
-import { encodeEvent, modelMember } from '../event-text.ts';
+import { encodeEvent, modelMember, type Said } from '../event-text.ts';
 import type { NewRecord } from './grant.ts';
 import type { View } from './look.ts';
 import type { StreamEvent } from './state.ts';
@@ -9,17 +9,19 @@ interface Taken {
   views: View[];
   now: number;
   degraded: boolean | undefined;
+  /** Of the last event of the same plan. */
+  said: Said | undefined;
 }
 
 /**
  * The usage event of a grant: the one that every allowed request makes, so its text is put together member by member. Joined, it is one
  * piece: a sum of texts is kept as all its parts until it is read, and takes twice the time.
  */
-export function takenEvent(record: NewRecord, { degraded, now, views }: Taken): StreamEvent {
+export function takenEvent(record: NewRecord, { degraded, now, said, views }: Taken): StreamEvent {
   const { decidedAt, decisionId, event, outcome, state } = record;
   const { candidate } = outcome;
   const json = [
-    encodeEvent(decisionId, event),
+    encodeEvent(decisionId, event, said),
     modelMember(event),
     candidate === null ? '' : `,"candidate":${jsonString(candidate)}`,
     degraded ? ',"degraded":true' : '',

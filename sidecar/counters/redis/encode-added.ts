@@ -2,6 +2,7 @@ import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { jsonString } from '../../json-string.ts';
 import type { Owed } from '../contract.ts';
 import { forgottenAt, periodStart } from '../counter.ts';
+import { nothingSaid, type Said } from '../event-text.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
 import { FIELDS, HEAD, type TakeReply } from './decode.ts';
 import { kept } from './encode.ts';
@@ -17,6 +18,8 @@ interface Located {
   fields: string[];
   /** What was last sent of it. */
   adds: Adds | undefined;
+  /** Of its last event. */
+  said: Said;
 }
 
 /** What a plan adds to counters that run, as `lua/includes/add.lua` reads it, and between which instants of the store that holds. */
@@ -62,7 +65,7 @@ export function encodeWithoutPlan(
   const adds = current(where.adds, now) ?? addsOf(plan.limits, where, now, running);
   where.adds = adds;
   if (!adds) return undefined;
-  const encoded = encodeWith({ keys: where.keys, own: adds.own, text: adds.common }, request, keys);
+  const encoded = encodeWith({ keys: where.keys, own: adds.own, text: adds.common, said: where.said }, request, keys);
   return { ...encoded, counters: adds.counters };
 }
 
@@ -93,7 +96,14 @@ function locate(plan: Plan, tenantId: string, keys: PartitionKeys): Located {
   const owners = limits.map((limit) => keys.subject(tenantId, limit));
   const named = [...new Set(owners)];
   const places = owners.map((key) => named.indexOf(key) + 1);
-  const fresh = { tenantId, keys: named, places, fields: limits.map(counterField), adds: undefined };
+  const fresh = {
+    tenantId,
+    keys: named,
+    places,
+    fields: limits.map(counterField),
+    adds: undefined,
+    said: nothingSaid(),
+  };
   located.set(plan, fresh);
   return fresh;
 }

@@ -39,12 +39,12 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
 
 /** With the plan, or what is sent in place of it. */
 export function encodeWith(
-  { keys: named, own, text }: EncodedPlan,
+  { keys: named, own, said, text }: EncodedPlan,
   request: Request,
   keys: PartitionKeys,
 ): EncodedDecision {
   const { ask, keys: asked } = encodeAsk(request, keys, named.length);
-  const about = encodeEvent(request.decisionId, request.event);
+  const about = encodeEvent(request.decisionId, request.event, said);
   return {
     keys: [...named, keys.record(request.decisionId), ...asked],
     plan: text,

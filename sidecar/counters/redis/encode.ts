@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { USUAL_MS } from '../calendar-window.ts';
 import type { EventSubject } from '../contract.ts';
-import { encodeEvent, modelMember } from '../event-text.ts';
+import { encodeEvent, modelMember, nothingSaid, type Said } from '../event-text.ts';
 import { gatesOf } from '../gates.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
 import { acceptedWhys, whyOfGate } from '../passed-over.ts';
@@ -17,6 +17,8 @@ export interface EncodedPlan {
   own: string;
   /** The keys that it names by their place in this list, from 1 on. */
   keys: string[];
+  /** Of its last event. */
+  said: Said;
 }
 
 interface Known extends EncodedPlan {
@@ -69,7 +71,7 @@ export function encodePlan(plan: Plan, tenantId: string, keys: PartitionKeys, no
     })),
   });
   const own = limits.map(encodeOwn).join('');
-  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], from, until };
+  const encoded = { tenantId, text: kept(text), own, keys: [...named.keys()], from, until, said: nothingSaid() };
   texts.set(plan, encoded);
   return encoded;
 }

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { EventSubject } from './contract.ts';
+import { encodeEvent, nothingSaid } from './event-text.ts';
+
+const EVENT: EventSubject = { tenant_id: 'größe', user_id: 'u', channel: 'a"b', policy_revision: 'r1', run_id: 'run' };
+
+const read = (id: string, event: EventSubject, said = nothingSaid()) => JSON.parse(`${encodeEvent(id, event, said)}}`);
+
+test('an event says its names, its decision and its version; its model is said elsewhere', () => {
+  expect(read('d', { ...EVENT, model: 'm', request_id: 'q' })).toEqual({
+    v: 1,
+    decision_id: 'd',
+    ...EVENT,
+    request_id: 'q',
+  });
+});
+
+test('the next one says what is new of it, whatever the last one said', () => {
+  const said = nothingSaid();
+  read('d1', EVENT, said);
+  expect(read('d2', { ...EVENT }, said)).toEqual({ v: 1, decision_id: 'd2', ...EVENT });
+  for (const name of Object.keys(EVENT)) {
+    const other = { ...EVENT, [name]: 'another' };
+    expect(read('d3', other, said)).toEqual({ v: 1, decision_id: 'd3', ...other });
+    const { [name as keyof EventSubject]: _, ...without } = { ...other, tenant_id: EVENT.tenant_id };
+    expect(read('d4', without as EventSubject, said)).toEqual({
+      v: 1,
+      decision_id: 'd4',
+      ...JSON.parse(JSON.stringify(without)),
+    });
+  }
+});
+
+test('nothing of one tenant is said of another', () => {
+  const said = nothingSaid();
+  read('d1', EVENT, said);
+  expect(read('d2', { tenant_id: '' }, said)).toEqual({ v: 1, decision_id: 'd2', tenant_id: '' });
+  expect(read('d3', { tenant_id: 'b' }, said)).toEqual({ v: 1, decision_id: 'd3', tenant_id: 'b' });
+});
