@@ -31,6 +31,14 @@ test('the next one says what is new of it, whatever the last one said', () => {
   }
 });
 
+test('its model is the last one’s, or a new one', () => {
+  const said = nothingSaid();
+  for (const model of ['a"b', 'a"b', undefined, 'c']) {
+    read('d', { ...EVENT, ...(model !== undefined && { model }) }, said);
+    expect(JSON.parse(`{"":0${said.model}}`).model).toBe(model);
+  }
+});
+
 test('nothing of one tenant is said of another', () => {
   const said = nothingSaid();
   read('d1', EVENT, said);

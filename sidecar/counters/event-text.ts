@@ -23,6 +23,8 @@ const EVENT_NAMES = Object.keys(EVENT) as (keyof typeof EVENT)[];
 export interface Said {
   event: EventSubject;
   text: string;
+  /** That of the model that was asked for. */
+  model: string;
 }
 
 /**
@@ -33,16 +35,17 @@ export function encodeEvent(decisionId: string, event: EventSubject, said = noth
   if (!isSame(said.event, event)) {
     said.event = event;
     said.text = membersOf(event, EVENT_NAMES);
+    said.model = modelMember(event);
   }
   const own = event.request_id === undefined && event.run_id === undefined ? '' : membersOf(event, CALLS_OWN);
   return `{"v":${USAGE_EVENT_VERSION},"decision_id":${jsonString(decisionId)}${own}${said.text}`;
 }
 
-export const nothingSaid = (): Said => ({ event: { tenant_id: '' }, text: ',"tenant_id":""' });
+export const nothingSaid = (): Said => ({ event: { tenant_id: '' }, text: ',"tenant_id":""', model: '' });
 
 function isSame(said: EventSubject, event: EventSubject): boolean {
   for (const name of EVENT_NAMES) if (said[name] !== event[name]) return false;
-  return true;
+  return said.model === event.model;
 }
 
 /** Joined, and so one piece: a sum of texts is kept as all its parts. */

@@ -64,13 +64,24 @@ export class Decider {
 
   async #run(request: DecisionRequest, dryRun: boolean, given: Policy | undefined): Promise<Answer | Conflict> {
     const policy = given ?? this.#deps.policy();
+    const phases = this.#deps.phases;
     const step = new Step(this.#deps, policy, request, dryRun);
     try {
-      const planned = during(this.#deps.phases?.plan, () => policy.plan(request.pkg, request.input));
+      const planned = during(phases?.plan, () => policy.plan(request.pkg, request.input));
       const plan = planned instanceof Promise ? await planned : planned;
       const before = plan.refuse ? step.refused(plan, plan.refuse) : step.owedBefore(plan);
       if (before) return await before;
-      const answer = step.answered(plan, await step.take(plan));
+      const phase = dryRun ? undefined : phases?.take;
+      const begun = phase?.begin() ?? 0;
+      let result: TakeResult | Uncounted;
+      try {
+        result = await step.take(plan);
+        phase?.end(begun);
+      } catch (error) {
+        phase?.end(begun);
+        result = await step.notTaken(plan, error);
+      }
+      const answer = step.answered(plan, result);
       return answer instanceof Promise ? await answer : answer;
     } catch (error) {
       if (error instanceof PolicyError) return step.failed('policy_error', 500, error);
@@ -133,24 +144,16 @@ class Step {
     return waiting && this.#owed(plan, waiting);
   }
 
-  /** What the store says; where it is away and the operator prefers to allow, the answer without it. */
-  take(plan: Plan): Promise<TakeResult | Uncounted> {
-    if (this.#dryRun) return this.#peek(plan).catch((error) => this.#notTaken(plan, error));
-    const phase = this.#deps.phases?.take;
-    const begun = phase?.begin() ?? 0;
-    return this.#take(plan).then(
-      (result) => {
-        phase?.end(begun);
-        return result;
-      },
-      (error) => {
-        phase?.end(begun);
-        return this.#notTaken(plan, error);
-      },
-    );
+  /** What the store says. */
+  take(plan: Plan): Promise<TakeResult> {
+    if (this.#dryRun) return this.#peek(plan);
+    const { fingerprint, keyGate, requestId } = this.#request;
+    const given = { decisionId: this.#decisionId, plan, event: this.#event, requestId, fingerprint };
+    return this.#deps.denials.take(keyGate === undefined ? given : { ...given, keyGate });
   }
 
-  async #notTaken(plan: Plan, failure: unknown): Promise<Uncounted> {
+  /** Where the store is away and the operator prefers to allow, the answer without it. */
+  async notTaken(plan: Plan, failure: unknown): Promise<Uncounted> {
     const { owed } = this.#deps;
     if (!owed?.allows || !(failure instanceof CountersUnavailable) || failure instanceof RecordsFull) throw failure;
     return { kind: 'uncounted', answer: await this.#uncounted(owed, plan, failure.lost) };
@@ -238,19 +241,6 @@ class Step {
     if (reason === 'policy_error') await this.#recordDenial(reason);
     const message = reason === 'policy_error' ? 'The policy failed.' : 'The counters cannot be reached.';
     return this.#answer({ allow: false, reason, status, message, warnings: [], obligations: {} }, { failure: error });
-  }
-
-  #take(plan: Plan): Promise<TakeResult> {
-    const { fingerprint, keyGate, requestId } = this.#request;
-    const request = {
-      decisionId: this.#decisionId,
-      plan,
-      event: this.#event,
-      requestId,
-      fingerprint,
-      ...(keyGate !== undefined && { keyGate }),
-    };
-    return this.#deps.denials.take(request);
   }
 
   /** What the policy makes of an outcome. */

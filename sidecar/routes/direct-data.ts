@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Place } from '../../runtime/admission.ts';
 import type { Direct } from '../../runtime/listen.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Series } from '../../runtime/metrics/quick-histogram.ts';
 import { identifiedAtOnce, shownIn } from '../identity/authenticate.ts';
 import type { Shown } from '../identity/identify.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -28,7 +29,7 @@ export interface DirectDeps extends DataDeps {
 interface Asked {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
-  path: DataPath;
+  route: Route;
   place: Place;
   shown: Shown;
   identity: Identity;
@@ -41,31 +42,44 @@ interface Asked {
  * requests at once, and callers who are not known at once.
  */
 export function directData(deps: DirectDeps): Direct {
+  const routeOf = routes(deps);
   return (incoming, outgoing, enter) => {
-    const path = incoming.method === 'POST' ? meteredPath(deps.policy, incoming.url as string) : undefined;
-    if (!path || !isUsual(incoming, deps.maxBodyBytes)) return false;
+    const route = incoming.method === 'POST' ? routeOf(incoming.url as string) : undefined;
+    if (!route || !isUsual(incoming, deps.maxBodyBytes)) return false;
     const place = enter(incoming);
     if (!place) return false;
     const shown = shownIn(incoming);
     const identity = identifiedAtOnce(deps.identities, incoming, shown);
-    if (identity) answerWhole(deps, { incoming, outgoing, path, place, shown, identity });
+    if (identity) answerWhole(deps, { incoming, outgoing, route, place, shown, identity });
     else place.leave();
     return identity !== undefined;
   };
 }
 
-const paths = new WeakMap<Policy, Map<string, DataPath>>();
+interface Route {
+  path: DataPath;
+  /** How long those took that were answered. */
+  answered: Series;
+}
 
-/** As a caller writes them who writes nothing in two ways: no escapes, no parameters, no slash too many. */
-function meteredPath(current: DirectDeps['policy'], url: string): DataPath | undefined {
-  const policy = inForce(current);
-  if (!policy) return undefined;
-  const before = paths.get(policy);
-  if (before) return before.get(url);
-  const metered = [...policy.metered].flatMap((pkg) => [pkg, `${pkg}/allow`, `${pkg}/decision`]);
-  const known = new Map(metered.map((path) => [`${PREFIX}/${path}`, path.split('/')]));
-  paths.set(policy, known);
-  return known.get(url);
+/** Paths as a caller writes them who writes nothing in two ways: no escapes, no parameters, no slash too many. */
+function routes({ durations, policy: current }: DirectDeps): (url: string) => Route | undefined {
+  const known = new WeakMap<Policy, Map<string, Route>>();
+  return (url) => {
+    const policy = inForce(current);
+    if (!policy) return undefined;
+    const before = known.get(policy);
+    if (before) return before.get(url);
+    const metered = [...policy.metered].flatMap((pkg) => [pkg, `${pkg}/allow`, `${pkg}/decision`]);
+    const ofPolicy = new Map(
+      metered.map((path) => {
+        const whole = `${PREFIX}/${path}`;
+        return [whole, { path: path.split('/'), answered: durations.series(200, 'POST', whole) }];
+      }),
+    );
+    known.set(policy, ofPolicy);
+    return ofPolicy.get(url);
+  };
 }
 
 /** Before the first bundle has come there is none, and the routes say so. */
@@ -121,11 +135,13 @@ async function answer(deps: DirectDeps, asked: Asked, { body, start }: Come): Pr
   } finally {
     asked.place.leave();
   }
-  deps.durations.series(outgoing.statusCode, 'POST', path).observe((deps.clock.monotonic() - start) / 1000);
+  const { statusCode } = outgoing;
+  const series = statusCode === 200 ? asked.route.answered : deps.durations.series(statusCode, 'POST', path);
+  series.observe((deps.clock.monotonic() - start) / 1000);
 }
 
-const questionOf = (deps: DirectDeps, { identity, incoming, path, shown }: Asked, input: unknown): Question => ({
-  path,
+const questionOf = (deps: DirectDeps, { identity, incoming, route, shown }: Asked, input: unknown): Question => ({
+  path: route.path,
   input,
   take: true,
   identity,

@@ -1,5 +1,5 @@
 import type { Owed, TakeRequest } from '../contract.ts';
-import { encodeEvent, modelMember } from '../event-text.ts';
+import { encodeEvent } from '../event-text.ts';
 import type { PartitionKeys } from '../keys.ts';
 import { type EncodedPlan, encodePlan } from './encode.ts';
 import type { RunningCounter } from './running.ts';
@@ -43,8 +43,8 @@ export function encodeWith(
   request: Request,
   keys: PartitionKeys,
 ): EncodedDecision {
-  const { ask, keys: asked } = encodeAsk(request, keys, named.length);
   const about = encodeEvent(request.decisionId, request.event, said);
+  const { ask, keys: asked } = encodeAsk(request, keys, { named: named.length, model: said.model });
   return {
     keys: [...named, keys.record(request.decisionId), ...asked],
     plan: text,
@@ -55,13 +55,16 @@ export function encodeWith(
 
 const NO_KEYS: string[] = [];
 
-/** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names. */
-function encodeAsk(request: Request, keys: PartitionKeys, named: number): { ask: string; keys: string[] } {
+/** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names; `model`: as the event's member. */
+function encodeAsk(
+  request: Request,
+  keys: PartitionKeys,
+  { model, named }: { model: string; named: number },
+): { ask: string; keys: string[] } {
   const { event, failed, fingerprint, plan, refused, requestId, shared, whys } = request;
   const { keyGate, quiet } = request as Partial<TakeRequest>;
   const { decidedAt, lost } = request as Partial<Owed>;
   const run = runKeyOf(request, keys);
-  const model = modelMember(event);
   const more = requestId ?? keyGate ?? quiet ?? decidedAt ?? shared ?? refused ?? lost ?? run ?? failed ?? whys;
   if (more === undefined && fingerprint === '') return { ask: `${named}${model}`, keys: NO_KEYS };
   const tenantId = event.tenant_id;

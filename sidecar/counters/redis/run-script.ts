@@ -11,11 +11,11 @@ export async function runScript(
   [keys, args]: [keys: string[], args: string[]],
   signal: AbortSignal,
 ): Promise<unknown> {
-  const rest = [String(keys.length), ...keys, ...args];
+  const command = ['EVALSHA', script.sha, String(keys.length), ...keys, ...args];
   try {
-    return await send(['EVALSHA', script.sha, ...rest]);
+    return await send(command);
   } catch (error) {
     if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT') || signal.aborted) throw error;
-    return await send(['EVAL', script.source, ...rest]);
+    return await send(['EVAL', script.source, ...command.slice(2)]);
   }
 }
