@@ -43,10 +43,20 @@ export function encodeEvent(decisionId: string, event: EventSubject, said = noth
 
 export const nothingSaid = (): Said => ({ event: { tenant_id: '' }, text: ',"tenant_id":""', model: '' });
 
-function isSame(said: EventSubject, event: EventSubject): boolean {
-  for (const name of EVENT_NAMES) if (said[name] !== event[name]) return false;
-  return said.model === event.model;
-}
+/** Written out: in a loop over the names it took 3 % of a decision. */
+const isSame = (said: EventSubject, event: EventSubject): boolean =>
+  said.tenant_id === event.tenant_id &&
+  said.user_id === event.user_id &&
+  said.team_id === event.team_id &&
+  said.project_id === event.project_id &&
+  said.department_id === event.department_id &&
+  said.agent_id === event.agent_id &&
+  said.channel === event.channel &&
+  said.credential_id === event.credential_id &&
+  said.source_ip === event.source_ip &&
+  said.provider === event.provider &&
+  said.policy_revision === event.policy_revision &&
+  said.model === event.model;
 
 /** Joined, and so one piece: a sum of texts is kept as all its parts. */
 function membersOf(event: EventSubject, names: readonly (keyof EventSubject)[]): string {

@@ -65,8 +65,8 @@ export function encodeWithoutPlan(
   const adds = current(where.adds, now) ?? addsOf(plan.limits, where, now, running);
   where.adds = adds;
   if (!adds) return undefined;
-  const encoded = encodeWith({ keys: where.keys, own: adds.own, text: adds.common, said: where.said }, request, keys);
-  return { ...encoded, counters: adds.counters };
+  const { keys: named, said } = where;
+  return encodeWith({ keys: named, own: adds.own, text: adds.common, said, counters: adds.counters }, request, keys);
 }
 
 /**

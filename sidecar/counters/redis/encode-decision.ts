@@ -29,7 +29,7 @@ export interface EncodedDecision {
   /** Characters of all of it but its keys. */
   size: number;
   /** Of a decision that is sent without its plan, what its caller knows of its counters. */
-  counters?: RunningCounter[];
+  counters?: RunningCounter[] | undefined;
 }
 
 /** `now` is where in the calendar the store is thought to be. */
@@ -39,7 +39,7 @@ export function encodeDecision(request: Request, keys: PartitionKeys, now: numbe
 
 /** With the plan, or what is sent in place of it. */
 export function encodeWith(
-  { keys: named, own, said, text }: EncodedPlan,
+  { counters, keys: named, own, said, text }: EncodedPlan & Pick<EncodedDecision, 'counters'>,
   request: Request,
   keys: PartitionKeys,
 ): EncodedDecision {
@@ -50,6 +50,7 @@ export function encodeWith(
     plan: text,
     args: [own, about, ask],
     size: text.length + own.length + about.length + ask.length,
+    counters,
   };
 }
 

@@ -96,7 +96,9 @@ export class TakeCalls {
     const asked = encodeWithoutPlan(request, keys, now, this.#running);
     if (!asked) return withPlan();
     return ask(asked).then((reply) => {
-      if (reply.words[0] !== 'unsure' && !isMistimed(reply)) return decode({ ...reply, counters: asked.counters });
+      if (reply.words[0] !== 'unsure' && !isMistimed(reply)) {
+        return decode({ words: reply.words, texts: reply.texts, counters: asked.counters });
+      }
       forgetCounters(request, keys, this.#running);
       return withPlan();
     });
