@@ -25,6 +25,8 @@ export interface Said {
   text: string;
   /** That of the model that was asked for. */
   model: string;
+  /** Both. */
+  all: string;
 }
 
 /**
@@ -32,16 +34,32 @@ export interface Said {
  * `said` is kept by the caller for the next event of the same plan: of that only the ids are new, in a fifth of the time and memory.
  */
 export function encodeEvent(decisionId: string, event: EventSubject, said = nothingSaid()): string {
-  if (!isSame(said.event, event)) {
-    said.event = event;
-    said.text = membersOf(event, EVENT_NAMES);
-    said.model = modelMember(event);
-  }
-  const own = event.request_id === undefined && event.run_id === undefined ? '' : membersOf(event, CALLS_OWN);
-  return `{"v":${USAGE_EVENT_VERSION},"decision_id":${jsonString(decisionId)}${own}${said.text}`;
+  say(said, event);
+  return `{"v":${USAGE_EVENT_VERSION},"decision_id":${jsonString(decisionId)}${own(event)}${said.text}`;
 }
 
-export const nothingSaid = (): Said => ({ event: { tenant_id: '' }, text: ',"tenant_id":""', model: '' });
+/** The same of a grant that is not settled later, with its id and its model. */
+export function encodeConsumed(decisionId: string, event: EventSubject, said: Said): string {
+  say(said, event);
+  const id = jsonString(decisionId);
+  return `{"v":${USAGE_EVENT_VERSION},"decision_id":${id},"id":${id.slice(0, -1)}:consumed"${own(event)}${said.all}`;
+}
+
+function say(said: Said, event: EventSubject): void {
+  if (isSame(said.event, event)) return;
+  said.event = event;
+  said.text = membersOf(event, EVENT_NAMES);
+  said.model = modelMember(event);
+  said.all = [said.text, said.model].join('');
+}
+
+const own = (event: EventSubject): string =>
+  event.request_id === undefined && event.run_id === undefined ? '' : membersOf(event, CALLS_OWN);
+
+/** Of no tenant, as no event is: whatever is said next is new. */
+export const nothingSaid = (): Said => ({ event: NOTHING, text: '', model: '', all: '' });
+
+const NOTHING = { tenant_id: '\0' };
 
 /** Written out: in a loop over the names it took 3 % of a decision. */
 const isSame = (said: EventSubject, event: EventSubject): boolean =>

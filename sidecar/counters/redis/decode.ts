@@ -1,7 +1,7 @@
 import type { ClosedGate, Limit, LimitOutcome, Outcome, Plan } from '../../../schemas/policy-io.ts';
 import { CountersUnavailable, type DecisionRecord, type Receipt, RecordsFull, type TakeResult } from '../contract.ts';
 import { limitOutcome } from '../outcome.ts';
-import { type RunningCounter, resetOf } from './running.ts';
+import { type AddedCounter, resetOf } from './running.ts';
 
 /** What a script replies for one decision, as it comes: see the header of `lua/take-3.lua`. */
 export type RawReply = string | [words: string, ...texts: string[]];
@@ -11,7 +11,7 @@ export interface TakeReply {
   words: readonly string[];
   texts: readonly string[];
   /** Of a decision that was sent without its plan. */
-  counters?: readonly RunningCounter[] | undefined;
+  counters?: readonly AddedCounter[] | undefined;
 }
 
 const NONE: readonly string[] = [];
@@ -42,7 +42,7 @@ export const HEAD = 3;
 export function decodeTake(reply: TakeReply, plan: Plan, maxRecords: number, receipt: Receipt): TakeResult {
   const [status, now] = reply.words;
   const at = Number(now);
-  if (status === 'added') return { kind: 'taken', at, outcome: decodeAdded(reply, plan, at), receipt };
+  if (status === 'added') return { kind: 'taken', at, outcome: decodeAdded(reply, at), receipt };
   if (status === 'taken') return { kind: 'taken', at, outcome: decodeOutcome(reply, plan, true), receipt };
   if (status === 'refused') return { kind: 'refused', at, outcome: decodeOutcome(reply, plan, false) };
   if (status === 'closed') return { kind: 'closed', at };
@@ -69,26 +69,17 @@ export const chosenOf = ({ words }: TakeReply): number =>
 export const ADDED_HEAD = 2;
 
 /** The numbers of a reply that says only what was in use before. */
-function decodeAdded({ counters = [], words }: TakeReply, { limits }: Plan, at: number): Outcome {
-  const added = limits.map((limit, index) =>
-    addedTo(counters[index] as RunningCounter, limit, Number(words[ADDED_HEAD + index]), at),
-  );
-  return { granted: true, candidate: null, closed: [], limits: added };
+function decodeAdded({ counters = [], words }: TakeReply, at: number): Outcome {
+  const limits = counters.map((counter) => addedTo(counter, words, at));
+  return { granted: true, candidate: null, closed: [], limits };
 }
 
 /** What a limit came to whose counter ran, with room for it. `at` is the store's time. */
-export function addedTo(counter: RunningCounter, limit: Limit, before: number, at: number): LimitOutcome {
-  const { id, on_exceed } = limit;
-  const used = before + limit.cost;
-  const counted = {
-    granted: true,
-    before,
-    used,
-    resetAt: resetOf(counter, limit, used, at),
-    retryAfterMs: 0,
-    crossed: [],
-  };
-  return limitOutcome({ id, on_exceed, capacity: counter.capacity }, counted);
+export function addedTo(counter: AddedCounter, words: readonly string[], at: number): LimitOutcome {
+  const before = Number(words[counter.word]);
+  const used = before + counter.cost;
+  const resetAt = resetOf(counter, used, at);
+  return limitOutcome(counter, { granted: true, before, used, resetAt, retryAfterMs: 0, crossed: [] });
 }
 
 /** The numbers of a `taken` or `refused` reply, put beside the limits that they are of. */

@@ -2,12 +2,12 @@ import type { Limit, Plan } from '../../../schemas/policy-io.ts';
 import { jsonString } from '../../json-string.ts';
 import type { Owed } from '../contract.ts';
 import { forgottenAt, periodStart } from '../counter.ts';
-import { nothingSaid, type Said } from '../event-text.ts';
+import { encodeConsumed, nothingSaid, type Said } from '../event-text.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
-import { FIELDS, HEAD, type TakeReply } from './decode.ts';
-import { kept } from './encode.ts';
-import { type EncodedDecision, encodeWith, type Request, runKeyOf } from './encode-decision.ts';
-import { canRun, type RunningCounter, type RunningCounters } from './running.ts';
+import { ADDED_HEAD, FIELDS, HEAD, type TakeReply } from './decode.ts';
+import { kept, members } from './encode.ts';
+import { type EncodedDecision, encodeAsk, type Request, runKeyOf } from './encode-decision.ts';
+import { type AddedCounter, addedCounter, canRun, type RunningCounters } from './running.ts';
 
 /** Where a plan's counters are: a key and a field for each limit, and the keys by the places that the script is told. */
 interface Located {
@@ -16,6 +16,8 @@ interface Located {
   /** Places from 1 on. */
   places: number[];
   fields: string[];
+  /** Limits by their index, hash by hash. */
+  order: number[];
   /** What was last sent of it. */
   adds: Adds | undefined;
   /** Of its last event. */
@@ -27,7 +29,7 @@ interface Adds {
   /** What it has in common with others that are asked alike. */
   common: string;
   own: string;
-  counters: RunningCounter[];
+  counters: AddedCounter[];
   from: number;
   until: number;
 }
@@ -44,11 +46,14 @@ export function isPlain(request: Request, keys: PartitionKeys): boolean {
   if (more !== undefined) return false;
   let is = plain.get(plan);
   if (is === undefined) {
-    is = plan.limits.length > 0 && plan.candidates.length === 0 && plan.limits.every(canRun);
+    is = plan.limits.length > 0 && plan.candidates.length === 0 && plan.limits.every(canRun) && hasOwnCounters(plan);
     plain.set(plan, is);
   }
   return is;
 }
+
+/** No two limits count in one counter. */
+const hasOwnCounters = ({ limits }: Plan) => new Set(limits.map(({ id }) => id)).size === limits.length;
 
 /**
  * A plain decision without its plan, where all that it draws on is in a period that runs: then the script has only sums to reckon, in half
@@ -65,8 +70,16 @@ export function encodeWithoutPlan(
   const adds = current(where.adds, now) ?? addsOf(plan.limits, where, now, running);
   where.adds = adds;
   if (!adds) return undefined;
-  const { keys: named, said } = where;
-  return encodeWith({ keys: named, own: adds.own, text: adds.common, said, counters: adds.counters }, request, keys);
+  const { common, counters, own } = adds;
+  const about = encodeConsumed(request.decisionId, event, where.said);
+  const { ask, keys: asked } = encodeAsk(request, keys, { named: where.keys.length, model: '' });
+  return {
+    keys: asked.length ? [...where.keys, ...asked] : where.keys,
+    plan: common,
+    args: [own, about, ask],
+    size: common.length + own.length + about.length + ask.length,
+    counters,
+  };
 }
 
 /**
@@ -101,6 +114,7 @@ function locate(plan: Plan, tenantId: string, keys: PartitionKeys): Located {
     keys: named,
     places,
     fields: limits.map(counterField),
+    order: named.flatMap((_, key) => [...places.keys()].filter((index) => places[index] === key + 1)),
     adds: undefined,
     said: nothingSaid(),
   };
@@ -119,33 +133,38 @@ const current = (adds: Adds | undefined, now: number) =>
   adds && adds.from <= now && now < adds.until ? adds : undefined;
 
 function addsOf(limits: Limit[], where: Located, now: number, running: RunningCounters): Adds | undefined {
-  const counters: RunningCounter[] = [];
+  const counters: AddedCounter[] = [];
   for (const [index, limit] of limits.entries()) {
     const counter = running.of(keyAt(where, index), where.fields[index] as string, limit, now);
     if (!counter) return undefined;
-    counters.push(counter);
+    counters.push(addedCounter(counter, limit, ADDED_HEAD + where.order.indexOf(index)));
   }
   const from = Math.max(...counters.map((counter) => counter.from));
   const until = Math.min(...counters.map((counter) => counter.until));
-  return { ...encodeAdds(limits, where, counters, { from, until, now }), counters, from, until };
+  return { ...encodeAdds(where, counters, { from, until, now }), counters, from, until };
 }
 
 function encodeAdds(
-  limits: Limit[],
-  { fields, places }: Located,
-  counters: RunningCounter[],
+  { fields, keys, order, places }: Located,
+  counters: AddedCounter[],
   { from, now, until }: { from: number; until: number; now: number },
 ): Pick<Adds, 'common' | 'own'> {
-  let needed = 0;
-  let lines = '';
-  const adds = limits.map((limit, index) => {
-    const { room, state, tail } = counters[index] as RunningCounter;
-    needed = Math.max(needed, forgottenAt({ ...state, used: room }, limit, now));
-    lines += `${fields[index]} ${tail} ${limit.cost} {"id":${jsonString(limit.id)},"period_start":${periodStart(state)},"amount":\n`;
-    return [places[index], room, commonEvent(limit)];
+  const ordered = order.map((index) => counters[index] as AddedCounter);
+  const needed = counters.map(({ limit, room, state }) => forgottenAt({ ...state, used: room }, limit, now));
+  const tails = ordered.map(({ tail }) => tail).join('');
+  const costs = order.map((index) => `${fields[index]} ${counters[index]?.cost} `).join('');
+  const adds = keys.map((_, key) => {
+    const inHash = counters.filter((_, index) => places[index] === key + 1);
+    return [key + 1, ...inHash.flatMap(({ limit, room }) => [room, membersOf(limit)])];
   });
-  return { common: kept(JSON.stringify({ adds })), own: `${from} ${until} ${needed}\n${lines}` };
+  return {
+    common: kept(JSON.stringify({ adds })),
+    own: `${from} ${until} ${Math.max(...needed)} ${tails}\n${costs}\n${ordered.map(eventOf).join()}`,
+  };
 }
 
-const commonEvent = ({ billed, kind, unit }: Limit) =>
-  `,"kind":"${kind}","unit":"${unit}"${billed ? ',"billed":true' : ''},"before":`;
+const membersOf = ({ billed, kind, unit }: Limit) => members({ kind, unit, ...(billed && { billed }) });
+
+/** A format of what the usage event says of a limit. */
+const eventOf = ({ cost, id, state }: AddedCounter) =>
+  `{"id":${jsonString(id).replaceAll('%', '%%')}%s,"amount":${cost},"before":%s,"after":%s,"period_start":${periodStart(state)}}`;

@@ -1,8 +1,8 @@
 import type { Owed, TakeRequest } from '../contract.ts';
 import { encodeEvent } from '../event-text.ts';
 import type { PartitionKeys } from '../keys.ts';
-import { type EncodedPlan, encodePlan } from './encode.ts';
-import type { RunningCounter } from './running.ts';
+import { encodePlan } from './encode.ts';
+import type { AddedCounter } from './running.ts';
 
 /** On a cluster: the part of a decision that its tenant's partition has, while another has what is shared. */
 export interface OwnPart {
@@ -29,35 +29,26 @@ export interface EncodedDecision {
   /** Characters of all of it but its keys. */
   size: number;
   /** Of a decision that is sent without its plan, what its caller knows of its counters. */
-  counters?: RunningCounter[] | undefined;
+  counters?: AddedCounter[] | undefined;
 }
 
 /** `now` is where in the calendar the store is thought to be. */
 export function encodeDecision(request: Request, keys: PartitionKeys, now: number): EncodedDecision {
-  return encodeWith(encodePlan(request.plan, request.event.tenant_id, keys, now), request, keys);
-}
-
-/** With the plan, or what is sent in place of it. */
-export function encodeWith(
-  { counters, keys: named, own, said, text }: EncodedPlan & Pick<EncodedDecision, 'counters'>,
-  request: Request,
-  keys: PartitionKeys,
-): EncodedDecision {
+  const { keys: named, own, said, text } = encodePlan(request.plan, request.event.tenant_id, keys, now);
   const about = encodeEvent(request.decisionId, request.event, said);
-  const { ask, keys: asked } = encodeAsk(request, keys, { named: named.length, model: said.model });
+  const { ask, keys: asked } = encodeAsk(request, keys, { named: named.length + 1, model: said.model });
   return {
     keys: [...named, keys.record(request.decisionId), ...asked],
     plan: text,
     args: [own, about, ask],
     size: text.length + own.length + about.length + ask.length,
-    counters,
   };
 }
 
 const NO_KEYS: string[] = [];
 
-/** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names; `model`: as the event's member. */
-function encodeAsk(
+/** What is asked beside the plan, and the keys for it. `named`: how many keys the plan names, and the record’s; `model`: as the event's member. */
+export function encodeAsk(
   request: Request,
   keys: PartitionKeys,
   { model, named }: { model: string; named: number },

@@ -1,9 +1,9 @@
 import type { Limit } from '../../../schemas/policy-io.ts';
 import { counterField, type PartitionKeys } from '../keys.ts';
-import { ADDED_HEAD, addedTo, FIELDS, HEAD, type TakeReply } from './decode.ts';
+import { addedTo, FIELDS, HEAD, type TakeReply } from './decode.ts';
 import { encodeAbout, opened } from './encode.ts';
 import type { Request } from './encode-decision.ts';
-import type { RunningCounter } from './running.ts';
+import type { AddedCounter } from './running.ts';
 
 /**
  * What a take can be given back by where the script keeps no record of it: the record that it would have kept, made of what
@@ -68,14 +68,9 @@ function chargedAt(words: readonly string[], index: number, { kind }: Limit) {
 }
 
 /** The same of a counter that is known but for what was in use. */
-function runningAt({ counters = [], words }: TakeReply, index: number, limit: Limit) {
-  const counter = counters[index] as RunningCounter;
-  const { before, capacity, reset_at, used } = addedTo(
-    counter,
-    limit,
-    Number(words[ADDED_HEAD + index]),
-    Number(words[1]),
-  );
+function runningAt({ counters = [], words }: TakeReply, index: number, { kind }: Limit) {
+  const counter = counters[index] as AddedCounter;
+  const { before, capacity, reset_at, used } = addedTo(counter, words, Number(words[1]));
   return {
     before: String(before),
     used: String(used),
@@ -83,7 +78,7 @@ function runningAt({ counters = [], words }: TakeReply, index: number, limit: Li
     reset_at: String(reset_at),
     retry: '0',
     crossed: [],
-    ...sinceOf(limit.kind, counter.tail.split(':').slice(1)),
+    ...sinceOf(kind, counter.tail.split(':').slice(1)),
   };
 }
 

@@ -239,14 +239,56 @@ describe('a plan whose counters run', () => {
     const gated = { keyGate: 'key:k' };
     await take(store, THREE, gated);
     await store.setGate({ tenantId: 'acme', scope: 'tenant', name: 'key:k' }, Number.MAX_SAFE_INTEGER);
+    expect(await store.take(request(THREE, { ...gated, quiet: true }))).toMatchObject({ kind: 'closed' });
+    expect(sent.splice(0)).toEqual(['with its plan', 'without']);
     expect(await store.take(request(THREE, gated))).toMatchObject({ kind: 'closed' });
-    expect(sent).toEqual(['with its plan', 'without']);
-    expect(await used(store, THREE)).toEqual([30, 1, 1]);
+    expect((await events()).slice(1)).toMatchObject([
+      { type: 'denied', outcome: { reason: 'revoked_key' }, limits: [] },
+    ]);
+    expect(sent.splice(0)).toEqual(['without', 'with its plan']);
+    await take(store, THREE);
+    expect(sent).toEqual(['without']);
+    expect(await used(store, THREE)).toEqual([60, 2, 2]);
+  });
+
+  test('may name its counters in any order, and by any name', async () => {
+    const { sent, store } = await open();
+    const [tokens, requests, day] = THREE as [Limit, Limit, Limit];
+    const limits = [{ ...requests, id: 'r 100%s "ü"' }, tokens, { ...day, id: '%d' }];
+    for (let n = 0; n < 3; n++) {
+      const { limits: outcomes } = await take(store, limits);
+      expect(outcomes.map(({ before, id }) => [id, before])).toEqual([
+        ['r 100%s "ü"', n],
+        ['tokens', 30 * n],
+        ['%d', n],
+      ]);
+    }
+    expect(sent).toEqual(['with its plan', 'without', 'without']);
+    for (const [n, event] of (await events()).entries()) {
+      expect(
+        Object.fromEntries(event.limits.map((each: LimitOutcome & { after: number }) => [each.id, each.after])),
+      ).toEqual({
+        'r 100%s "ü"': n + 1,
+        tokens: 30 * (n + 1),
+        '%d': n + 1,
+      });
+    }
+  });
+
+  test('sees what another has taken in the same call, with its plan or without', async () => {
+    const { store } = await open();
+    await take(store, THREE);
+    const other: Limit[] = [{ ...(THREE[0] as Limit), cost: 7, settles: true }];
+    const mixed = [THREE, other, THREE, other, other, THREE].map((limits) => take(store, limits));
+    const before = (await Promise.all(mixed)).map(({ limits }) => limits[0]?.before);
+    expect(before).toEqual([30, 60, 67, 97, 104, 111]);
+    expect(await used(store, THREE)).toEqual([141, 4, 4]);
   });
 });
 
 test.each([
   ['is settled later', [limit({ settles: true })]],
+  ['counts twice in one counter', [limit({ id: 'a' }), limit({ id: 'a' })]],
   ['is filled all the time', [limit({ refill: { mode: 'continuous', amount: 1, per_seconds: 3_600 } })]],
   ['carries over what is left', [calendarWindow({ window: { rollover: { max: 5 } } })]],
   ['costs nothing', [limit({ cost: 0 })]],

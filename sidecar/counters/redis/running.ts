@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { MAX_AMOUNT } from '../../../schemas/amounts.ts';
 import type { Limit } from '../../../schemas/policy-io.ts';
 import { AskedAgain } from '../../asked-again.ts';
 import { type CounterState, capacityOf, resetAt, thresholdAmount } from '../counter.ts';
@@ -16,6 +17,31 @@ export interface RunningCounter {
   from: number;
   until: number;
 }
+
+/** The counter of a limit whose cost was added to it: all that its outcome is made of, in one object. */
+export interface AddedCounter extends RunningCounter, Pick<Limit, 'cost' | 'id' | 'on_exceed'> {
+  limit: Limit;
+  /** Which of the reply's words says what was in use before. */
+  word: number;
+  /** So much in use is gone at `until`. */
+  gone: number;
+}
+
+/** Written out: made as a copy with more to it, it is twice as slow to read. */
+export const addedCounter = (counter: RunningCounter, limit: Limit, word: number): AddedCounter => ({
+  word,
+  cost: limit.cost,
+  gone: limit.kind === 'token_bucket' ? limit.refill.amount : MAX_AMOUNT,
+  until: counter.until,
+  capacity: counter.capacity,
+  id: limit.id,
+  on_exceed: limit.on_exceed,
+  limit,
+  tail: counter.tail,
+  state: counter.state,
+  room: counter.room,
+  from: counter.from,
+});
 
 /** Subjects whose counters are known; some 400 bytes each. */
 const MAX_SUBJECTS = 20_000;
@@ -72,10 +98,8 @@ export function canRun(limit: Limit): boolean {
 }
 
 /** Epoch milliseconds at which nothing is in use any more, if so much is at `now`. Looked at anew only where one fill is not enough. */
-export function resetOf({ state, until }: RunningCounter, limit: Limit, used: number, now: number): number {
-  if (limit.kind !== 'token_bucket' || used <= limit.refill.amount) return until;
-  return resetAt({ ...state, used }, limit, now);
-}
+export const resetOf = ({ gone, limit, state, until }: AddedCounter, used: number, now: number): number =>
+  used <= gone ? until : resetAt({ ...state, used }, limit, now);
 
 function stateOf(field: string, tail: string): CounterState {
   const [, first = 0, second = 0, third = 0, refilled = 0, announced = 0] = tail.split(':').map(Number);

@@ -99,7 +99,7 @@ export class TakeCalls {
       if (reply.words[0] !== 'unsure' && !isMistimed(reply)) {
         return decode({ words: reply.words, texts: reply.texts, counters: asked.counters });
       }
-      forgetCounters(request, keys, this.#running);
+      if (reply.words[2] !== 'closed') forgetCounters(request, keys, this.#running);
       return withPlan();
     });
   }

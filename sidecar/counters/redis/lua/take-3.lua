@@ -4,7 +4,8 @@
 -- KEYS[1]  the usage stream; every other key has the same hash tag, so all of a call is in one slot
 -- KEYS[2]  the open reservations: record keys, scored by when they expire
 -- KEYS[3]  the number of records
--- KEYS…    for each decision: the keys that its plan names by their index, the record key (where the grant is remembered),
+-- KEYS…    for each decision: the keys that its plan names by their index, the record key (where the grant is remembered: not where
+--          nothing is but added),
 --          its request key if it is idempotent, the gate of its key if it has one, the key of its lost call if it has one,
 --          that of its run if it counts the run's attempts;
 --          last, if ARGV[5] is not empty, where it is remembered what came of this call. No other key is touched: so a
@@ -23,7 +24,7 @@
 --          place of that argument. In its place may stand what is only added to counters that run: see includes/add.lua
 --   own    what is its limits' own: see there
 --   event  what of its usage event is known before, as JSON without the closing brace; it begins with `v` and `decision_id`
---   ask    how many keys the plan names, and the member `model` of its event, with a comma before it. Or, where there is more to
+--   ask    how many keys the plan names, with the record key, and the member `model` of its event, with a comma before it. Or, where there is more to
 --          say, JSON {keys, model, fingerprint}, and where it is so: idempotent, gated, quiet (a refusal leaves no event), decided_at (of
 --          what is owed), shared {limits, record}: what was held at an account, for the event and for the record, as JSON,
 --          refused: nothing is taken whatever there is room for; lost {call, index}: where it was asked for before;
@@ -35,7 +36,8 @@
 --             digits are what is in use, capacity, reset_at, retry_after (-1: never), thresholds crossed (with commas between them;
 --             -: none). Texts, if there is one: of what is held its record, else ''; closed gates as JSON ('': none)
 --   added     in place of `taken`, where only sums were reckoned: then now, and for each counter what was in use before
---   unsure    then now: the plan is needed, for a counter does not run as its caller knew it, or has no room. Nothing was taken
+--   unsure    then now: the plan is needed, for a counter does not run as its caller knew it, or has no room; or then `closed`: for
+--             the event of a denial, the gate of its key is closed. Nothing was taken
 --   refused   then now, 0, and the same for the common limits and those of the first candidate, but of the counter only what is in
 --             use; texts: '', closed gates
 --   replayed  text: the record of the grant
@@ -75,14 +77,27 @@ local function append(event)
   if added.err then error(added.err, 0) end
 end
 
--- Takes where nothing is to be reckoned but sums.
+-- What stands behind the limits of an event where nothing is to be reckoned but sums.
+local added_rest = '],"decided_at":' .. now_text .. ',"at":' .. now_text .. '}'
+
+-- Takes where that is so. What others of this call have changed is written first, for it reads what the server has.
 local function add(plan, own, decision)
+  if next(hashes) then
+    flush_counters(now)
+    hashes = {}
+  end
   local adds = adds_of(plan)
   local words = look_at_adds(adds, own, decision.first, now)
   if not words then return 'unsure ' .. now_text end
-  append(added_event(adds, decision, now_text))
-  put_adds(adds)
+  append(added_event(adds, decision.event, added_rest))
+  write_adds(adds, now)
   return 'added ' .. now_text .. words
+end
+
+-- The id, of the event that begins with it.
+local function id_of(event)
+  local first = find(event, '"decision_id":"', 1, true) + 15
+  return sub(event, first, find(event, '"', first, true) - 1)
 end
 
 local function append_denial(about, reason)
@@ -131,12 +146,14 @@ end
 local function answer(ask, decision, argument)
   if late then return 'late ' .. now_text end
   if ask.lost and was_taken(ask.lost, decision.lost) then return 'executed' end
-  if decision.gate ~= '' and closed_until(decision.gate, now) then
-    if mode == 'take' and not ask.quiet then append_denial(decision, 'revoked_key') end
-    return 'closed ' .. now_text
-  end
   local plan, own = sent_plan(ARGV[argument]), ARGV[argument + 1]
-  if plan.adds then return add(plan, own, decision) end
+  local closed = decision.gate ~= '' and closed_until(decision.gate, now)
+  local denies = closed and mode == 'take' and not ask.quiet
+  if plan.adds and not closed then return add(plan, own, decision) end
+  if plan.adds and denies then return 'unsure ' .. now_text .. ' closed' end
+  decision.id = id_of(decision.event)
+  if denies then append_denial(decision, 'revoked_key') end
+  if closed then return 'closed ' .. now_text end
   return with_plan().take(plan, own, ask, decision)
 end
 
@@ -153,11 +170,8 @@ end
 
 for argument = 6, #ARGV, 4 do
   local ask = ask_of(ARGV[argument + 3])
-  local event = ARGV[argument + 2]
-  local id = find(event, '"decision_id":"', 1, true) + 15
-  decision.event, decision.id, decision.model = event, sub(event, id, find(event, '"', id, true) - 1), ask.model
-  decision.first = key
-  key = key + ask.keys + 1
+  decision.event, decision.model, decision.first = ARGV[argument + 2], ask.model, key
+  key = key + ask.keys
   decision.record = KEYS[key]
   decision.request = next_key(ask.idempotent)
   decision.gate = next_key(ask.gated)
