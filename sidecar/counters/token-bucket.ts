@@ -93,7 +93,8 @@ export function refillTime(state: BucketState, rule: Rule, now: number, amount: 
 
 /** Charges `amount`, into debt if need be. Never beyond what a double holds exactly. */
 export function charge(state: BucketState, amount: number): BucketState {
-  return { ...state, used: Math.min(MAX_AMOUNT, state.used + amount) };
+  const { announced, at, refilled, rest, since } = state;
+  return { used: Math.min(MAX_AMOUNT, state.used + amount), at, rest, since, refilled, announced };
 }
 
 /**

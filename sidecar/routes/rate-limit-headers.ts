@@ -12,10 +12,8 @@ export function rateLimitHeaders(answer: Answer): Record<string, string> {
   const { at, decision, outcome, plan } = answer;
   if (!outcome || !plan) return decision.reason === 'counters_unavailable' ? { 'Retry-After': '1' } : {};
   const wait = outcome.granted ? undefined : waitFor(answer, outcome);
-  return {
-    ...(outcome.limits.length && limitHeaders(outcome.limits, plan, at)),
-    ...(typeof wait === 'number' && { 'Retry-After': String(Math.max(1, seconds(wait))) }),
-  };
+  const headers = outcome.limits.length ? limitHeaders(outcome.limits, plan, at) : {};
+  return typeof wait === 'number' ? { ...headers, 'Retry-After': String(Math.max(1, seconds(wait))) } : headers;
 }
 
 function limitHeaders(limits: readonly LimitOutcome[], plan: Plan, at: number): Record<string, string> {

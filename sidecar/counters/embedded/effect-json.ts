@@ -8,11 +8,12 @@ import { streamEvent } from './stream-event.ts';
  * together one by one. Throws what `JSON.stringify` throws.
  */
 export function effectJson(effect: Effect): string {
-  let text = '';
-  for (const [name, value] of Object.entries(effect)) {
-    if (value !== undefined) text += `${text === '' ? '' : ','}"${name}":${memberJson(effect, name, value)}`;
+  const members: string[] = [];
+  for (const name in effect) {
+    const value = effect[name as keyof Effect];
+    if (value !== undefined) members.push(`"${name}":${memberJson(effect, name, value)}`);
   }
-  return `{${text}}`;
+  return `{${members.join()}}`;
 }
 
 function memberJson({ counters, event }: Effect, name: string, value: unknown): string {

@@ -65,7 +65,7 @@ function backAt({ counter, limit }: View, now: number): number {
 }
 
 export function viewOf(state: State, limit: Limit, tenantId: string, now: number): View {
-  checkAmounts(limit);
+  if (!checked.has(limit)) checkAmounts(limit);
   const key = counterKey(tenantId, limit);
   const counter = standing(state.counters.get(key)?.state, limit, now);
   const room = limit.cost <= capacityOf(counter, limit) - counter.used;
@@ -83,12 +83,16 @@ export function counterKey(tenantId: string, limit: Limit): string {
   return key;
 }
 
+const checked = new WeakSet<Limit>();
+
 /** The schema has checked them before; a plan that did not come through it must not leave half a token in a bucket. */
 function checkAmounts(limit: Limit): void {
   const whole = (amount: number, least: number) => Number.isSafeInteger(amount) && amount >= least;
   const rates = limit.kind === 'token_bucket' ? [limit.refill.amount, limit.refill.per_seconds] : [];
-  if (whole(limit.capacity, 0) && whole(limit.cost, 0) && rates.every((rate) => whole(rate, 1))) return;
-  throw new CountersUnavailable(`limit ${limit.id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
+  if (!whole(limit.capacity, 0) || !whole(limit.cost, 0) || !rates.every((rate) => whole(rate, 1))) {
+    throw new CountersUnavailable(`limit ${limit.id}: an amount is not a whole number from 0 to ${MAX_AMOUNT}`);
+  }
+  checked.add(limit);
 }
 
 /** Until when a gate is closed; undefined if it is open. */
@@ -125,7 +129,7 @@ function viewOutcome({ charged, counter, granted, limit }: View, taken: boolean,
   const { after, crossed } = taken ? charged : { after: counter, crossed: [] };
   const capacity = capacityOf(counter, limit);
   return limitOutcome(
-    { ...limit, capacity },
+    { id: limit.id, on_exceed: limit.on_exceed, capacity },
     {
       granted,
       before: counter.used,
