@@ -98,8 +98,8 @@ export class Evaluator {
       this.#turns.add({ entrypoint, input, decision, resolve, reject });
       if (this.#draining) return;
       this.#draining = true;
-      // Jobs of the same turn of the event loop go together.
-      queueMicrotask(() => void this.#drain());
+      // At the end of this turn of the event loop, so that jobs of all requests that it read go together.
+      setImmediate(() => void this.#drain());
     });
   }
 
