@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from 'redis';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { packageRoot } from '../../runtime/package-root.ts';
 import { bringRedis } from '../helpers/bring.ts';
 import { Child } from '../helpers/child.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -46,6 +47,17 @@ test('the image runs as another user than root and says how it is', async () => 
   expect(instructions.find((line) => line.startsWith('USER '))).toBe('USER node');
   expect(instructions.some((line) => line.startsWith('HEALTHCHECK '))).toBe(true);
   expect(instructions[0]).toMatch(/^FROM node:\d+\.\d+\.\d+-[\w-]+$/);
+});
+
+test('the image runs Node with the options of `npm start` and `npm run sidecar`, and Node takes them', async () => {
+  const { scripts } = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8'));
+  const [, options = ''] = /^node (-.*) scripts\/start\.mjs$/.exec(scripts.start) ?? [];
+  expect(scripts.sidecar).toBe(`node ${options} scripts/start.mjs sidecar/main.js`);
+  expect(await lastStage()).toContain(`ENV NODE_OPTIONS=${options}`);
+  const { stdout } = await exec(process.execPath, ['-p', 'process.env.NODE_OPTIONS'], {
+    env: { ...process.env, NODE_OPTIONS: options },
+  });
+  expect(stdout.trim()).toBe(options);
 });
 
 /** The image's own health check, on other ports; a closed one is where nothing listens. */

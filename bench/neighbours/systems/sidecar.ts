@@ -1,4 +1,4 @@
-import { cp, mkdtemp } from 'node:fs/promises';
+import { cp, mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Answer, ask, mustRefuseAfter } from '../ask.ts';
 import { input, PATH } from '../input.ts';
@@ -27,7 +27,7 @@ export interface SidecarOptions {
 }
 
 /**
- * The sidecar as it runs in production: the compiled program as a process of its own, its shipped policy, its usual log, a
+ * The sidecar as it runs in production: the compiled program as a process of its own, Node's options, its shipped policy, its usual log, a
  * token that every request shows, and three limits for each.
  */
 export async function startSidecar({
@@ -39,7 +39,11 @@ export async function startSidecar({
 }: SidecarOptions): Promise<Omit<Running, 'pids'> & { program: Program }> {
   const cwd = await mkdtemp(join(tools.folder, 'sidecar-'));
   const program = await Program.start(process.execPath, {
-    args: [...(tools.profiles ? ['--cpu-prof', `--cpu-prof-dir=${tools.profiles}`] : []), join(tools.root, script)],
+    args: [
+      ...(await nodeOptions(tools.root)),
+      ...(tools.profiles ? ['--cpu-prof', `--cpu-prof-dir=${tools.profiles}`] : []),
+      join(tools.root, script),
+    ],
     cwd,
     env: {
       PORT: '0',
@@ -66,6 +70,12 @@ export async function startSidecar({
 }
 
 const LISTENING = /"url":"(http:[^"]+)","msg":"sidecar is listening"/;
+
+/** Those of `npm run sidecar`, which are the image's too. */
+async function nodeOptions(root: string): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  return scripts.sidecar.split(' ').filter((word: string) => word.startsWith('--'));
+}
 
 /** The example configuration, with what the benchmark says in place of it. */
 async function configFolder(into: string, root: string, more = 'config'): Promise<string> {
