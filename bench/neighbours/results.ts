@@ -24,12 +24,20 @@ export interface Results {
   others: Record<string, number>;
 }
 
-/** Keeps the raw numbers; gives the file. */
+/** Keeps the raw numbers beside those of every run before; gives the file. */
 export async function keepResults(folder: string, results: Results): Promise<string> {
   await mkdir(folder, { recursive: true });
-  const file = join(folder, `${results.date.slice(0, 10)}-${results.commit}.json`);
-  await writeFile(file, `${JSON.stringify(results, undefined, 1)}\n`);
-  return file;
+  const name = `${results.date.slice(0, 10)}-${results.commit}`;
+  const text = `${JSON.stringify(results, undefined, 1)}\n`;
+  for (let run = 1; ; run++) {
+    const file = join(folder, run === 1 ? `${name}.json` : `${name}-${run}.json`);
+    try {
+      await writeFile(file, text, { flag: 'wx' });
+      return file;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
 }
 
 /** The middle one of a figure of all rounds; of an even number, the mean of the two in the middle. */

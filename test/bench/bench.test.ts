@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { type Answer, mustRefuseAfter } from '../../bench/neighbours/ask.ts';
 import { capacity, capacityTable, costOfMillion } from '../../bench/neighbours/capacity.ts';
 import { compare } from '../../bench/neighbours/compare.ts';
 import { drive, requestText } from '../../bench/neighbours/load.ts';
-import { figuresOf, median, type Results } from '../../bench/neighbours/results.ts';
+import { figuresOf, keepResults, median, type Results } from '../../bench/neighbours/results.ts';
 import { grantedOf } from '../../bench/neighbours/round.ts';
 import { hono } from '../../bench/neighbours/systems/node-servers.ts';
 import { systemsTable, verdictsTable } from '../../bench/neighbours/table.ts';
@@ -122,6 +123,19 @@ test('what it takes for so many decisions a second', () => {
   expect(computing).toBeCloseTo((300 / 3_600) * 0.04, 10);
   expect(disk).toBeCloseTo(0.5 * 0.12 * 13, 10);
   expect(capacityTable(parts)).toContain('| 1,000,000 | 200.0 | 50 | 20.0 | 30.0 | 43200 |');
+});
+
+test('the numbers of a run are kept beside those of every run before', async () => {
+  const folder = await tempDir('results');
+  const run = (failed: string[]) =>
+    keepResults(folder, { date: '2026-01-02T03:04:05Z', commit: 'abc', failed } as unknown as Results);
+  const files = [await run(['a']), await run(['b']), await run([])];
+  expect(files.map((file) => file.slice(folder.length + 1))).toEqual([
+    '2026-01-02-abc.json',
+    '2026-01-02-abc-2.json',
+    '2026-01-02-abc-3.json',
+  ]);
+  expect(JSON.parse(await readFile(files[0] ?? '', 'utf8'))).toMatchObject({ failed: ['a'] });
 });
 
 test('the middle of some', () => {
