@@ -64,7 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       { file: 'dist/sidecar/keys/issued-keys.js', from: 'const FRESH_MS = 1_000;', to: 'const FRESH_MS = 3_600_000;' },
       // The gate of a key is shut by its revocation: without it, the cache alone lets nobody in.
-      { file: TAKE, from: "if decision.gate ~= '' and closed_until(decision.gate, now) then", to: 'if false then' },
+      { file: TAKE, from: "decision.gate ~= '' and closed_until(decision.gate, now)", to: 'false' },
     ],
     violates: ['I6'],
   },
