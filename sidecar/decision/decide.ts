@@ -16,6 +16,7 @@ import type { Answer } from './answer.ts';
 import { newDecisionId } from './decision-id.ts';
 import { asIfThereWereRoom, withoutNumbers } from './degraded.ts';
 import type { Denials } from './denials.ts';
+import { eventOf } from './event-subject.ts';
 import { fillTemplates } from './message.ts';
 import type { OwedGrant } from './owed/grants.ts';
 import type { OwedJournal } from './owed/journal.ts';
@@ -112,25 +113,6 @@ type Counted = Exclude<TakeResult, { kind: 'conflict' | 'closed' }>;
 
 /** Whether what was taken stays, and nothing is granted that a limit refused. */
 const stands = ({ allow }: Decision, { kind, outcome }: Counted) => (allow ? outcome.granted : kind !== 'taken');
-
-/** Written out: as a copy with one more it took 3 % of a decision. */
-const eventOf = (subject: DecisionRequest['subject'], revision: string) =>
-  ({
-    tenant_id: subject.tenant_id,
-    user_id: subject.user_id,
-    team_id: subject.team_id,
-    project_id: subject.project_id,
-    department_id: subject.department_id,
-    agent_id: subject.agent_id,
-    channel: subject.channel,
-    model: subject.model,
-    provider: subject.provider,
-    run_id: subject.run_id,
-    credential_id: subject.credential_id,
-    source_ip: subject.source_ip,
-    request_id: subject.request_id,
-    policy_revision: revision,
-  }) satisfies Record<keyof EventSubject, string | undefined>;
 
 /** One decision on its way. */
 class Step {

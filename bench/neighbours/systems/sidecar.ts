@@ -27,8 +27,8 @@ export interface SidecarOptions {
 }
 
 /**
- * The sidecar as it runs in production: the compiled program as a process of its own, Node's options, its shipped policy, its usual log, a
- * token that every request shows, and three limits for each.
+ * The sidecar as it runs in production: the compiled program as a process of its own with Node's options as npm gives them, its shipped
+ * policy, its usual log, a token that every request shows, and three limits for each.
  */
 export async function startSidecar({
   config,

@@ -69,7 +69,7 @@ export interface KeptHealth {
 
 export type Changes = Extract<SettleResult, { kind: 'settled' | 'voided' }>['changes'];
 
-/** What the usage stream carries, as JSON: as an object it took three times the memory, and was made into text twice. */
+/** What the usage stream carries, as JSON: as an object it was made into text twice, and kept the garbage collector busy. */
 export interface StreamEvent {
   json: string;
   at: number;

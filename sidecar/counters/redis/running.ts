@@ -27,7 +27,7 @@ export interface AddedCounter extends RunningCounter, Pick<Limit, 'cost' | 'id' 
   gone: number;
 }
 
-/** Written out: made as a copy with more to it, it is twice as slow to read. */
+/** Written out: a copy with more to it is slow to read, and each reply reads it. */
 export const addedCounter = (counter: RunningCounter, limit: Limit, word: number): AddedCounter => ({
   word,
   cost: limit.cost,
