@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { withLock } from './lib/lock.mjs';
 import { isMain, toStderr } from './lib/main.mjs';
+import { npmInstall } from './lib/npm-install.mjs';
 import { reportWhile, seconds } from './lib/progress.mjs';
 import { cacheDir as projectCache } from './lib/root.mjs';
 import { mustRun } from './lib/run.mjs';
@@ -11,10 +12,8 @@ import { mustRun } from './lib/run.mjs';
 
 /** The OpenClaw that the plugin is tried with. The only place that names it. */
 const OPENCLAW_VERSION = '2026.9.6';
-/** OpenClaw needs 24.16 or later; the project itself does not. */
+/** OpenClaw needs 24.16 or later; the project itself does not. Both together are 768 MB on disk. */
 const NODE_MAJOR = '24';
-/** Both together took 40 s, and 768 MB on disk. */
-const NPM_MS = 8 * 60_000;
 
 /**
  * @typedef {object} OpenClaw
@@ -67,20 +66,6 @@ async function install(folder, log) {
     await rm(making, { recursive: true, force: true });
   }
   log(`OpenClaw: ${folder} after ${seconds(began)} s`);
-}
-
-/**
- * @param {string} folder
- * @param {string} wanted
- * @param {string} nodeFolder of the Node that npm and the package's own scripts run with
- */
-async function npmInstall(folder, wanted, nodeFolder) {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
-  const path = [nodeFolder, process.env.PATH].join(delimiter);
-  const env = { ...process.env, PATH: path, OPENCLAW_NO_AUTO_UPDATE: '1' };
-  const args = ['install', '--no-audit', '--no-fund', '--loglevel=error', wanted];
-  await mustRun('npm', args, { cwd: folder, env, timeoutMs: NPM_MS });
 }
 
 if (isMain(import.meta.url)) {

@@ -29,7 +29,12 @@ type Notes = Pick<Results, 'failed' | 'leftOut'>;
 export async function compare(options: Options, tools: Tools, log: Log): Promise<Results> {
   const { only, rounds, seconds, warmUp: answers = 50_000 } = options;
   // Before anything is measured: what is committed meanwhile is not what ran.
-  const about = { date: new Date().toISOString(), commit: await commit(tools.root), machine: machine(), seconds };
+  const about = {
+    date: new Date().toISOString(),
+    commit: await commit(tools.root),
+    machine: await machine(tools.node),
+    seconds,
+  };
   const notes: Notes = { failed: [], leftOut: [] };
   const entries: Entry[] = [];
   const chosen = choose(only);

@@ -6,15 +6,16 @@ export interface Machine {
   cores: number;
   memory_gib: number;
   kernel: string;
+  /** The version of what ran the systems. */
   node: string;
 }
 
-export const machine = (): Machine => ({
+export const machine = async (node: string): Promise<Machine> => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
   memory_gib: Math.round(totalmem() / 2 ** 30),
   kernel: release(),
-  node: process.version,
+  node: (await exec(node, ['--version'], 10_000)).trim(),
 });
 
 /** The commit that is checked out, with a + behind it where files differ from it. */

@@ -14,8 +14,11 @@ export interface Redis {
   stop(): Promise<void>;
 }
 
-/** As this project wants it, and as everybody here gets it: append-only file on, written out every second, nothing evicted. */
-const FLAGS = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction', '--daemonize', 'no'];
+/** Those of `docker-compose.yml`: append-only file on, written out every second, seldom written anew, nothing evicted. Everybody here gets it so. */
+const FLAGS = [
+  ...['--appendonly', 'yes', '--auto-aof-rewrite-min-size', '512mb', '--maxmemory-policy', 'noeviction', '--save', ''],
+  ...['--daemonize', 'no'],
+];
 
 /** A real redis-server of its own on a loopback port; `more` of its own flags. */
 export async function startRedis(tools: Tools, more: readonly string[] = []): Promise<Redis> {

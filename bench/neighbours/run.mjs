@@ -14,6 +14,7 @@ const options = new Command()
     '--profiles <folder>',
     'keep CPU profiles of the sidecar there; making them takes time, so the figures are none',
   )
+  .option('--node <program>', 'of the systems that run on Node, in place of that of the image, which npm brings')
   .option('--dry', 'keep no file of the numbers')
   .parse()
   .opts();

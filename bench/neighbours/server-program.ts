@@ -9,6 +9,6 @@ export async function startServer(
 ): Promise<{ program: Program; url: string }> {
   const script = join(tools.root, 'bench', 'neighbours', 'servers', file);
   const ready = /listening on (http:\S+)/;
-  const program = await Program.start(process.execPath, { args: [script], env, ready });
+  const program = await Program.start(tools.node, { args: [script], env, ready });
   return { program, url: ready.exec(program.readyLine)?.[1] ?? '' };
 }

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { InvalidArgumentError } from 'commander';
 import { bringEnvoyRatelimit } from '../../scripts/bring-envoy-ratelimit.mjs';
 import { bringNginx } from '../../scripts/bring-nginx.mjs';
+import { bringNode } from '../../scripts/bring-node.mjs';
 import { bringOpa } from '../../scripts/bring-opa.mjs';
 import { bringPostgres } from '../../scripts/bring-postgres.mjs';
 import { bringRedis } from '../../scripts/bring-redis.mjs';
@@ -46,13 +47,14 @@ export async function compiledModule(file) {
 
 /**
  * What systems are started with. What they are is ended, and their folder removed, when this process ends.
- * @param {{ profiles?: string }} [options]
+ * @param {{ profiles?: string, node?: string }} [options] `node`: undefined for that of the image
  */
-export async function tools({ profiles } = {}) {
+export async function tools({ node, profiles } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'openclaw-rating-bench-'));
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
     process.on(signal, () => process.exit(130));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const bring = (/** @type {keyof typeof BRING} */ name) => BRING[name]({ cacheDir, log: toStderr });
-  return { root: projectRoot, folder, profiles: profiles && resolve(profiles), bring };
+  const program = node ?? (await bringNode({ cacheDir, log: toStderr }));
+  return { root: projectRoot, node: program, folder, profiles: profiles && resolve(profiles), bring };
 }

@@ -32,6 +32,7 @@ const COMPONENTS = [
   },
   { name: 'kubeconform', tests: 'the tests of the Kubernetes files against its schemas', bring: bringKubeconform },
   { name: 'stripe-mock', tests: 'the tests of what is sent to Stripe against its schema', bring: bringStripeMock },
+  { name: 'Node', tests: 'the tests of what the image holds, on its own Node', bring: bringNode },
   { name: 'OpenClaw', tests: 'the tests of the plugin in a real OpenClaw', bring: bringOpenClaw },
   { name: 'opa', tests: 'the tests that compare with a real OPA', bring: bringOpa },
 ];
@@ -39,6 +40,11 @@ const COMPONENTS = [
 /** @type {Bring} */
 async function bringStripeMock(options) {
   return (await import('../bring-stripe-mock.mjs')).bringStripeMock(options);
+}
+
+/** @type {Bring} */
+async function bringNode(options) {
+  return (await import('../bring-node.mjs')).bringNode(options);
 }
 
 /** @type {Bring} */

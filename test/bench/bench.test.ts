@@ -21,7 +21,7 @@ async function tools(): Promise<Tools> {
     if (!program) throw new Error(`this test needs no ${name}`);
     return program();
   };
-  return { root: packageRoot, folder: await tempDir('bench'), bring };
+  return { root: packageRoot, node: process.execPath, folder: await tempDir('bench'), bring };
 }
 
 test(

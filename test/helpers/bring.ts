@@ -48,6 +48,10 @@ export const bringOpa = (): Promise<string> =>
 export const bringStripeMock = (): Promise<string> =>
   bring(async (options) => (await loadScript('bring-stripe-mock.mjs')).bringStripeMock(options));
 
+/** Absolute path of the Node that the image runs. */
+export const bringNode = (): Promise<string> =>
+  bring(async (options) => (await loadScript('bring-node.mjs')).bringNode(options));
+
 /** The pinned OpenClaw and a Node that can run it. */
 export const bringOpenClaw = (): Promise<{ node: string; program: string; version: string }> =>
   bring(async (options) => (await loadScript('bring-openclaw.mjs')).bringOpenClaw(options));

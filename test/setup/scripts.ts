@@ -40,6 +40,7 @@ interface Scripts {
     bringRedis(options: BringOptions & { env?: Record<string, string> }): Promise<string>;
     redisTool(server: string, name: 'redis-cli' | 'redis-benchmark'): string;
   };
+  'bring-node.mjs': { bringNode(options: BringOptions): Promise<string> };
   'bring-nginx.mjs': { bringNginx(options: BringOptions): Promise<string> };
   'bring-wrk.mjs': { bringWrk(options: BringOptions): Promise<string> };
   'bring-caddy.mjs': { bringCaddy(options: BringOptions): Promise<string> };

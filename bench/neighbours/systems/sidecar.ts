@@ -38,7 +38,7 @@ export async function startSidecar({
   tools,
 }: SidecarOptions): Promise<Omit<Running, 'pids'> & { program: Program }> {
   const cwd = await mkdtemp(join(tools.folder, 'sidecar-'));
-  const program = await Program.start(process.execPath, {
+  const program = await Program.start(tools.node, {
     args: [
       ...(await nodeOptions(tools.root)),
       ...(tools.profiles ? ['--cpu-prof', `--cpu-prof-dir=${tools.profiles}`] : []),

@@ -15,7 +15,7 @@ const LITTLE_ROOM = 3;
 async function startRest(tools: Tools) {
   const redis = await startRedis(tools);
   const script = '.cache/bench/bench/neighbours/servers/upstash-rest.js';
-  const program = await Program.start(process.execPath, {
+  const program = await Program.start(tools.node, {
     args: [`${tools.root}/${script}`],
     env: { REDIS_URL: redis.url, TOKEN },
     ready: /listening on http/,
