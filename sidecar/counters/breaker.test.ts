@@ -13,6 +13,7 @@ const answered = (message: string) => away(new ErrorReply(message));
 
 /** A connection of which the test says what each call comes to. */
 class Scripted implements Connection {
+  readonly callsArePaid = false;
   calls = 0;
   probes = 0;
   outcome: () => Promise<unknown> = async () => 'done';

@@ -49,6 +49,7 @@ export interface BreakerOptions {
 export function withBreaker(connection: Connection, options: BreakerOptions): Connection {
   const breaker = new Breaker(() => connection.ping(), options);
   return {
+    callsArePaid: connection.callsArePaid,
     run: (script, keys, args) => breaker.call(() => connection.run(script, keys, args)),
     get: (key) => breaker.call(() => connection.get(key)),
     getFields: (key, fields) => breaker.call(() => connection.getFields(key, fields)),

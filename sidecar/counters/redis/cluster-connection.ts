@@ -69,6 +69,7 @@ class Cluster implements ClusterConnection {
 
   at(key: string): Connection {
     return {
+      callsArePaid: false,
       run: (script, keys, args) =>
         this.#within((call) => {
           const send = (command: string[]) => this.#send(keys[0] ?? key, command, call);

@@ -9,6 +9,8 @@ export type { ServerGuard } from './server-connection.ts';
 
 /** One connection to a Redis server that runs scripts, each within a time limit. */
 export interface Connection {
+  /** Whether each call is paid for, as it is by Upstash: then fewer are better than sooner. */
+  readonly callsArePaid: boolean;
   run(script: Script, keys: string[], args: string[]): Promise<unknown>;
   get(key: string): Promise<string | null>;
   /** Of a hash, in their order. */
@@ -34,6 +36,7 @@ export async function connectRedis(url: string, timeoutMs: number, log: Log, gua
 }
 
 class RedisConnection implements Connection {
+  readonly callsArePaid = false;
   readonly #server: ServerConnection;
   readonly #timeoutMs: number;
 

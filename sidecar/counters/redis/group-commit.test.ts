@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { CountersUnavailable } from '../contract.ts';
 import { GroupCommit } from './group-commit.ts';
 
 const clock = new TestClock();
+const OPTIONS = { clock, timeoutMs: 250, oftenAway: true };
 
 interface Item {
   id: number;
@@ -32,7 +34,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('what arrives together goes together', () => {
   test('in one call, in order, each answered with its own', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const results = [1, 2, 3].map((id) => commit.add(item(id)));
     await turn();
     expect(server.calls.map(({ items }) => items)).toEqual([[1, 2, 3]]);
@@ -42,7 +44,7 @@ describe('what arrives together goes together', () => {
 
   test('what arrives while two calls are in flight shares the next one', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const results = [];
     for (const id of [1, 2, 3, 4, 5]) {
       results.push(commit.add(item(id)));
@@ -59,7 +61,7 @@ describe('what arrives together goes together', () => {
 
   test('no more than 64 to a call', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const results = Array.from({ length: 100 }, (_, id) => commit.add(item(id)));
     await turn();
     server.calls[0]?.answer();
@@ -71,7 +73,7 @@ describe('what arrives together goes together', () => {
 
   test('a second call goes beside one of few, and beside one of many only when it is full', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const lengths = () => server.calls.map(({ items }) => items.length);
     const results: Promise<string>[] = [];
     const arrive = async (count: number) => {
@@ -93,7 +95,7 @@ describe('what arrives together goes together', () => {
 
   test('no more than 256 Ki characters to a call; what is larger goes alone', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const kilo = 1024;
     const sizes = [100 * kilo, 100 * kilo, 100 * kilo, 300 * kilo, 1, 1];
     const results = sizes.map((size, id) => commit.add(item(id, size)));
@@ -109,7 +111,7 @@ describe('what arrives together goes together', () => {
 
 test('a call that fails fails its own batch, and the next goes on', async () => {
   const server = new Server();
-  const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+  const commit = new GroupCommit(server.call, OPTIONS);
   const lost = expect(commit.add(item(1))).rejects.toThrow('gone');
   await turn();
   server.calls[0]?.fail();
@@ -120,10 +122,64 @@ test('a call that fails fails its own batch, and the next goes on', async () => 
   expect(await next).toBe('answer 2');
 });
 
+describe('where the store is a network away', () => {
+  /** Longer than a call may be away before another one goes. */
+  const later = async () => {
+    clock.advance(2);
+    await sleep(20);
+  };
+  const lengths = (server: Server) => server.calls.map(({ items }) => items.length);
+  const arrive = async (commit: GroupCommit<Item, string>, count: number) => {
+    const results = Array.from({ length: count }, (_, id) => commit.add(item(id)));
+    await turn();
+    return results;
+  };
+
+  test('who came behind a call that is long away goes in another, without anybody else coming', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, OPTIONS);
+    const results = [...(await arrive(commit, 10)), ...(await arrive(commit, 5)), ...(await arrive(commit, 1))];
+    expect(lengths(server)).toEqual([10]);
+    await later();
+    expect(lengths(server)).toEqual([10, 6]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(16);
+  });
+
+  test('no more than sixteen calls are away', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, OPTIONS);
+    const results = [];
+    for (let call = 0; call < 18; call++) {
+      results.push(...(await arrive(commit, 3)));
+      await later();
+    }
+    expect(lengths(server)).toEqual(Array(16).fill(3));
+    server.calls[7]?.answer();
+    await turn();
+    expect(lengths(server).at(-1)).toBe(6);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(54);
+  });
+
+  test('where each call is paid for, all wait for the one that is away', async () => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, { ...OPTIONS, oftenAway: false });
+    const results = [...(await arrive(commit, 10)), ...(await arrive(commit, 5))];
+    await later();
+    expect(lengths(server)).toEqual([10]);
+    server.calls[0]?.answer();
+    await turn();
+    expect(lengths(server)).toEqual([10, 5]);
+    server.calls[1]?.answer();
+    expect(await Promise.all(results)).toHaveLength(15);
+  });
+});
+
 describe('behind a store that is slow', () => {
   test('nobody waits for longer than four time-outs, and who does is not sent', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const first = [commit.add(item(1))];
     await turn();
     first.push(commit.add(item(2)));
@@ -141,7 +197,7 @@ describe('behind a store that is slow', () => {
 
   test('no more than 10,000 wait; who is one too many is told at once', async () => {
     const server = new Server();
-    const commit = new GroupCommit(server.call, { clock, timeoutMs: 250 });
+    const commit = new GroupCommit(server.call, OPTIONS);
     const waiting = Array.from({ length: 10_000 }, (_, id) => commit.add(item(id)));
     await expect(commit.add(item(-1))).rejects.toThrow('too many takes wait');
     await turn();

@@ -42,6 +42,7 @@ export class PartitionCount {
 
   guarded(connection: Connection): Connection {
     return {
+      callsArePaid: connection.callsArePaid,
       get: (key) => connection.get(key),
       getFields: (key, fields) => connection.getFields(key, fields),
       ping: () => connection.ping(),

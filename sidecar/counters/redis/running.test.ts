@@ -52,6 +52,7 @@ async function open(): Promise<{ store: CounterStore; sent: Sent[] }> {
 }
 
 const bind = (connection: Awaited<ReturnType<typeof connectRedis>>) => ({
+  callsArePaid: connection.callsArePaid,
   get: connection.get.bind(connection),
   getFields: connection.getFields.bind(connection),
   ping: connection.ping.bind(connection),

@@ -53,8 +53,9 @@ export class TakeCalls {
 
   constructor(deps: TakeCallsDeps) {
     this.#deps = deps;
-    this.#storeClock = new StoreClock(deps.clock);
-    const waits = { clock: deps.clock, timeoutMs: deps.settings.timeoutMs };
+    const { clock, connection, settings } = deps;
+    this.#storeClock = new StoreClock(clock);
+    const waits = { clock, timeoutMs: settings.timeoutMs, oftenAway: !connection.callsArePaid };
     this.#groups = {
       take: new GroupCommit((asked) => this.#run('take', asked), waits),
       hold: new GroupCommit((asked) => this.#run('hold', asked), waits),

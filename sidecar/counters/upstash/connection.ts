@@ -28,6 +28,7 @@ export async function connectUpstash(options: UpstashOptions): Promise<Connectio
 }
 
 class UpstashConnection implements Connection {
+  readonly callsArePaid = true;
   readonly #options: UpstashOptions;
   readonly #send: Send;
   /** The look at the server, before anything is asked of it; undefined until it could be looked at. */
