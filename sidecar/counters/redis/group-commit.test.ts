@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { TestClock } from '../../../test/helpers/clock.ts';
 import { CountersUnavailable } from '../contract.ts';
-import { GroupCommit } from './group-commit.ts';
+import { GroupCommit, type GroupCommitOptions } from './group-commit.ts';
 
 const clock = new TestClock();
 const OPTIONS = { clock, timeoutMs: 250, oftenAway: true };
@@ -129,6 +129,19 @@ describe('where the store is a network away', () => {
     await sleep(20);
   };
   const lengths = (server: Server) => server.calls.map(({ items }) => items.length);
+  /** By what calls take that nobody else is beside, but for one. */
+  const away = async (options: Partial<GroupCommitOptions> = {}, fastestMs = 2) => {
+    const server = new Server();
+    const commit = new GroupCommit(server.call, { ...OPTIONS, ...options });
+    for (let call = 0; call < 32; call++) {
+      const [answer] = await arrive(commit, 1);
+      clock.advance(call === 9 ? fastestMs : 50);
+      server.calls[call]?.answer();
+      await answer;
+    }
+    server.calls.length = 0;
+    return { server, commit };
+  };
   const arrive = async (commit: GroupCommit<Item, string>, count: number) => {
     const results = Array.from({ length: count }, (_, id) => commit.add(item(id)));
     await turn();
@@ -136,8 +149,7 @@ describe('where the store is a network away', () => {
   };
 
   test('who came behind a call that is long away goes in another, without anybody else coming', async () => {
-    const server = new Server();
-    const commit = new GroupCommit(server.call, OPTIONS);
+    const { commit, server } = await away();
     const results = [...(await arrive(commit, 10)), ...(await arrive(commit, 5)), ...(await arrive(commit, 1))];
     expect(lengths(server)).toEqual([10]);
     await later();
@@ -147,8 +159,7 @@ describe('where the store is a network away', () => {
   });
 
   test('no more than sixteen calls are away', async () => {
-    const server = new Server();
-    const commit = new GroupCommit(server.call, OPTIONS);
+    const { commit, server } = await away();
     const results = [];
     for (let call = 0; call < 18; call++) {
       results.push(...(await arrive(commit, 3)));
@@ -162,9 +173,11 @@ describe('where the store is a network away', () => {
     expect(await Promise.all(results)).toHaveLength(54);
   });
 
-  test('where each call is paid for, all wait for the one that is away', async () => {
-    const server = new Server();
-    const commit = new GroupCommit(server.call, { ...OPTIONS, oftenAway: false });
+  test.for([
+    ['where each call is paid for', { oftenAway: false }, 2],
+    ['where one of thirty-two calls was back sooner: it is near, and busy', {}, 1.9],
+  ] as const)('%s, all wait for the one that is away', async ([, options, fastestMs]) => {
+    const { commit, server } = await away(options, fastestMs);
     const results = [...(await arrive(commit, 10)), ...(await arrive(commit, 5))];
     await later();
     expect(lengths(server)).toEqual([10]);

@@ -15,7 +15,7 @@ import { RedisStore } from './store.ts';
 
 const STREAM = 'ocr:{p0}:usage';
 
-test('while answers are on their way back, the store is asked again for who came meanwhile', async () => {
+test('where the store is far away, it is asked again for who came while its answers are on their way back', async () => {
   const redis = await startRedis();
   const proxy = await startProxy({ target: redis });
   const connection = await connectRedis(proxy.url(redis.url), 10_000, pino({ level: 'silent' }));
@@ -26,16 +26,18 @@ test('while answers are on their way back, the store is asked again for who came
   const take = async () => {
     const event = { tenant_id: 'acme', model: 'm' };
     const decisionId = newDecisionId(systemClock.now(), 0);
-    const { kind } = await store.take({ decisionId, plan: plan(limit()), event, fingerprint: '' });
+    const { kind } = await store.take({ decisionId, plan: plan(limit({ capacity: 1_000 })), event, fingerprint: '' });
     return kind;
   };
 
-  expect(await take()).toBe('taken');
+  const before = 40;
+  proxy.delay(5);
+  for (let call = 0; call < before; call++) expect(await take()).toBe('taken');
   proxy.hold('toClient');
   const answers = [take(), take(), take()];
-  await eventually(async () => expect(await client.xLen(STREAM)).toBe(4));
+  await eventually(async () => expect(await client.xLen(STREAM)).toBe(before + 3));
   answers.push(take());
-  await eventually(async () => expect(await client.xLen(STREAM)).toBe(5));
+  await eventually(async () => expect(await client.xLen(STREAM)).toBe(before + 4));
   proxy.release();
   expect(await Promise.all(answers)).toEqual(['taken', 'taken', 'taken', 'taken']);
 });
