@@ -28,7 +28,7 @@ const FEW = 2;
 
 /**
  * Where the store is a network away, one more whenever the last has been away for so long: who came just behind it would wait for two ways
- * there and back. With a Redis 10 ms away and 16 callers at once p50 was 24 ms, and is 13; with 64 it was 27 ms, and is 15. Not where it is
+ * there and back. With a Redis 10 ms away and 16 callers at once p50 was 24 ms, and is 13; with 64 it was 27 ms, and is 17. Not where it is
  * near: there calls that take as long are kept waiting by a processor, and more of them cost 10 % of the decisions.
  */
 const MAX_CALLS_AWAY = 16;
