@@ -15,7 +15,7 @@ import { count, countsLine, failedFiles, withSecondRun } from './lib/vitest-repo
 
 /** In full, a hundred seeds of faults alone take ten minutes and more. */
 const FULL = ['--full', '--faults'].includes(process.argv[2] ?? '');
-const LIMIT_MS = (FULL ? 180 : 33) * 60_000;
+const LIMIT_MS = (FULL ? 180 : 25) * 60_000;
 const GRACE_MS = 10_000;
 
 /**
