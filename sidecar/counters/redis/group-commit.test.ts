@@ -173,6 +173,20 @@ describe('where the store is a network away', () => {
     expect(await Promise.all(results)).toHaveLength(54);
   });
 
+  test('no more calls are away than a server that is slow, and not far, does in turn in half of the time that each may take', async () => {
+    const { commit, server } = await away({ timeoutMs: 250 }, 30);
+    const results = [];
+    for (let call = 0; call < 6; call++) {
+      results.push(...(await arrive(commit, 3)));
+      await later();
+    }
+    expect(lengths(server)).toEqual(Array(4).fill(3));
+    server.calls[0]?.answer();
+    await turn();
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(18);
+  });
+
   test.for([
     ['where each call is paid for', { oftenAway: false }, 2],
     ['where one of thirty-two calls was back sooner: it is near, and busy', {}, 1.9],

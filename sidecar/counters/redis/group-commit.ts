@@ -59,7 +59,7 @@ export class GroupCommit<Item extends { size: number }, Result> {
   readonly #call: (items: Item[]) => Promise<Result[]>;
   readonly #waiting: Waiting<Item, Result>[] = [];
   readonly #clock: Pick<Clock, 'monotonic'>;
-  readonly #maxWaitMs: number;
+  readonly #timeoutMs: number;
   readonly #oftenAway: boolean;
   readonly #distance = new Distance();
   #calls = 0;
@@ -72,7 +72,7 @@ export class GroupCommit<Item extends { size: number }, Result> {
   constructor(call: (items: Item[]) => Promise<Result[]>, { clock, oftenAway, timeoutMs }: GroupCommitOptions) {
     this.#call = call;
     this.#clock = clock;
-    this.#maxWaitMs = MAX_WAITS * timeoutMs;
+    this.#timeoutMs = timeoutMs;
     this.#oftenAway = oftenAway;
   }
 
@@ -102,14 +102,19 @@ export class GroupCommit<Item extends { size: number }, Result> {
     return this.#isAway() && this.#clock.monotonic() - this.#began >= AWAY_MS;
   }
 
-  /** Whether another call may go only because those under way are long away. */
+  /**
+   * Whether another call may go only because those under way are long away. A server that is slow with every call looks as if it were far: so
+   * many that one that does them in turn is through with them in half of the time that a call may take.
+   */
   #isAway(): boolean {
-    return this.#oftenAway && this.#distance.ms >= AWAY_MS && this.#calls < MAX_CALLS_AWAY;
+    const { ms } = this.#distance;
+    if (!this.#oftenAway || ms < AWAY_MS) return false;
+    return this.#calls < Math.min(MAX_CALLS_AWAY, Math.floor(this.#timeoutMs / (2 * ms)));
   }
 
   /** Those who came first stand first. */
   #refuseLate(): void {
-    const since = this.#clock.monotonic() - this.#maxWaitMs;
+    const since = this.#clock.monotonic() - MAX_WAITS * this.#timeoutMs;
     const inTime = this.#waiting.findIndex((one) => one.since > since);
     const late = this.#waiting.splice(0, inTime < 0 ? this.#waiting.length : inTime);
     for (const { reject } of late) reject(tooMany());
