@@ -5,7 +5,7 @@ import { CountersUnavailable } from '../contract.ts';
 import { GroupCommit, type GroupCommitOptions } from './group-commit.ts';
 
 const clock = new TestClock();
-const OPTIONS = { clock, timeoutMs: 250, oftenAway: true };
+const OPTIONS = { clock, timeoutMs: 250, callsArePaid: false };
 
 interface Item {
   id: number;
@@ -188,7 +188,7 @@ describe('where the store is a network away', () => {
   });
 
   test.for([
-    ['where each call is paid for', { oftenAway: false }, 2],
+    ['where each call is paid for', { callsArePaid: true }, 2],
     ['where one of thirty-two calls was back sooner: it is near, and busy', {}, 1.9],
   ] as const)('%s, all wait for the one that is away', async ([, options, fastestMs]) => {
     const { commit, server } = await away(options, fastestMs);
@@ -200,6 +200,54 @@ describe('where the store is a network away', () => {
     expect(lengths(server)).toEqual([10, 5]);
     server.calls[1]?.answer();
     expect(await Promise.all(results)).toHaveLength(15);
+  });
+});
+
+describe('where each call is paid for', () => {
+  const paid = (server: Server) => new GroupCommit(server.call, { ...OPTIONS, callsArePaid: true });
+
+  test('another goes beside one of many as soon as sixteen wait for it, and no third while the store is near', async () => {
+    const server = new Server();
+    const commit = paid(server);
+    const lengths = () => server.calls.map(({ items }) => items.length);
+    const results: Promise<string>[] = [];
+    const arrive = async (count: number) => {
+      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
+      await turn();
+    };
+    await arrive(20);
+    await arrive(15);
+    expect(lengths()).toEqual([20]);
+    await arrive(1);
+    expect(lengths()).toEqual([20, 16]);
+    await arrive(40);
+    expect(lengths()).toEqual([20, 16]);
+    server.calls[0]?.answer();
+    await turn();
+    expect(lengths()).toEqual([20, 16, 40]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(76);
+  });
+
+  test('a third and more while the store is far', async () => {
+    const server = new Server();
+    const commit = paid(server);
+    for (let call = 0; call < 32; call++) {
+      const answer = commit.add(item(call));
+      await turn();
+      clock.advance(10);
+      server.calls[call]?.answer();
+      await answer;
+    }
+    server.calls.length = 0;
+    const results: Promise<string>[] = [];
+    for (const count of [16, 16, 15, 1, 20]) {
+      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
+      await turn();
+    }
+    expect(server.calls.map(({ items }) => items.length)).toEqual([16, 16, 16, 20]);
+    for (const call of server.calls) call.answer();
+    expect(await Promise.all(results)).toHaveLength(68);
   });
 });
 

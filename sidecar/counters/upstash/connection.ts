@@ -5,7 +5,8 @@ import type { Connection, ServerGuard } from '../redis/connection.ts';
 import { withDeadline } from '../redis/deadline.ts';
 import { runScript } from '../redis/run-script.ts';
 import type { Script } from '../redis/scripts.ts';
-import { type Send, type UpstashAccess, upstashClient, WOULD_WRITE } from './client.ts';
+import { type Send, upstashClient, WOULD_WRITE } from './client.ts';
+import type { UpstashAccess } from './requester.ts';
 
 /** The first request opens a connection across the internet; nobody waits for a decision yet. */
 const OPEN_MS = 5_000;

@@ -1,8 +1,8 @@
 import type { Process } from '../../../runtime/main.ts';
 import type { CounterStore } from '../contract.ts';
 import { openSingle } from '../redis/open.ts';
-import type { UpstashAccess } from './client.ts';
 import { connectUpstash } from './connection.ts';
+import type { UpstashAccess } from './requester.ts';
 import { checkUpstash } from './server-check.ts';
 
 /**
