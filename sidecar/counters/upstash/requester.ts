@@ -8,7 +8,7 @@ export interface UpstashAccess {
 }
 
 /** Somebody else answers in Upstash's place, such as a gateway. */
-export class NotUpstash extends Error {
+class NotUpstash extends Error {
   override readonly name = 'NotUpstash';
 }
 
@@ -25,7 +25,7 @@ const SYNC_TOKEN = 'upstash-sync-token';
 /**
  * Sends what Upstash's client asks, each once, by undici itself: `fetch` makes streams, a clone of the request and an error with its
  * stack for each, which took the sidecar 72 µs for a decision where this takes 50, and 23 ms at the 99th percentile where this takes 13.
- * Throws what undici throws, and `NotUpstash`. Idle connections hold no process.
+ * Throws what undici throws, and an error where somebody else answers in Upstash’s place. Idle connections hold no process.
  */
 export class UpstashRequester implements Requester {
   /** The server answers by what it was told last, whichever of its replicas is asked. */
