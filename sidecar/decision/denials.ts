@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { CounterStore, Denial, TakeRequest, TakeResult } from '../counters/contract.ts';
+import { CallerKeys } from './caller-keys.ts';
 import { type Caller, callerKey, type DenialCount, DenialCounts } from './denial-counts.ts';
 import { KeptDenials, type Place } from './kept-denials.ts';
 
@@ -44,6 +45,7 @@ export class Denials {
   readonly #deps: DenialsDeps;
   readonly #sidecar: string;
   readonly #kept: KeptDenials;
+  readonly #keys = new CallerKeys();
   readonly #counts: DenialCounts;
   /** Added to the monotonic clock it gives epoch milliseconds, whoever sets the wall clock meanwhile. */
   readonly #epoch: number;
@@ -68,7 +70,7 @@ export class Denials {
 
   /** Takes, and sees to it that a refusal is counted. Rejects with what `CounterStore.take` throws. */
   take(request: TakeRequest): Promise<TakeResult> {
-    const place = this.#kept.place(request.event);
+    const place = this.#kept.place(this.#keys.of(request.event, request.plan));
     return this.#deps.store.take(place ? request : { ...request, quiet: true }).then(
       (result) => this.#taken(request, result, place),
       (error) => {
@@ -88,7 +90,7 @@ export class Denials {
   /** Counts a request that was refused before anything could be taken. */
   async deny(denial: Denial): Promise<void> {
     const { event, reason } = denial;
-    if (this.#kept.place(event)) {
+    if (this.#kept.place(callerKey(event))) {
       try {
         return await this.#deps.store.deny(denial);
       } catch (error) {

@@ -1,5 +1,4 @@
 import type { Clock } from '../../runtime/clock.ts';
-import { type Caller, callerKey } from './denial-counts.ts';
 
 /** So many denials of one caller in one second of the monotonic clock are kept one by one. */
 const KEPT_PER_SECOND = 10;
@@ -26,10 +25,9 @@ export class KeptDenials {
     this.#maxCallers = maxCallers;
   }
 
-  /** Undefined: this caller had its share, or there are too many callers to tell. */
-  place(caller: Caller): Place | undefined {
+  /** `key`: of the caller. Undefined: it had its share, or there are too many callers to tell. */
+  place(key: string): Place | undefined {
     const taken = this.#ofThisSecond();
-    const key = callerKey(caller);
     const before = taken.get(key);
     if (before === undefined ? taken.size >= this.#maxCallers : before >= KEPT_PER_SECOND) return undefined;
     taken.set(key, (before ?? 0) + 1);

@@ -1,6 +1,7 @@
 import type { Evaluated } from './evaluate.ts';
 import { explain } from './explain.ts';
-import type { Options } from './options.ts';
+import { NO_OPTIONS, type Options } from './options.ts';
+import { text } from './reply.ts';
 
 interface Warning {
   code: 'api_usage_warning';
@@ -31,6 +32,14 @@ export function answerBody(
     degraded: answer?.degraded || undefined,
     warning: warningOf(options, inputMissing, answer !== undefined),
   };
+}
+
+/** The text of an answer for who asks for nothing beside it: of most of them there is an id, yes or no, and nothing more to say. */
+export function answerText(evaluated: Evaluated, more: Parameters<typeof answerBody>[2]): string {
+  const { answer, decisionId, result } = evaluated;
+  const isUsual = answer && !answer.replayed && !answer.degraded && !more.inputMissing && typeof result === 'boolean';
+  if (isUsual) return `{"decision_id":${JSON.stringify(decisionId)},"result":${result}}\n`;
+  return text(answerBody(evaluated, NO_OPTIONS, more));
 }
 
 /** Which program and which policy answered. What OPA says of its own build is empty, as in an OPA built from source. */

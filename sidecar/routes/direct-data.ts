@@ -8,7 +8,7 @@ import type { Shown } from '../identity/identify.ts';
 import type { Identity } from '../identity/identity.ts';
 import { NoPolicy } from '../policy/policies.ts';
 import type { Policy } from '../policy/policy.ts';
-import { answerBody } from './answer-body.ts';
+import { answerText } from './answer-body.ts';
 import { addressOf } from './caller-address.ts';
 import { type DataDeps, inputOf, PREFIX } from './data.ts';
 import type { DataPath } from './data-path.ts';
@@ -16,9 +16,8 @@ import { evaluate, type Question } from './evaluate.ts';
 import { failure } from './failure.ts';
 import type { HttpDurations } from './http-metrics.ts';
 import { parseJson } from './json.ts';
-import { NO_OPTIONS } from './options.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
-import { DATA_HEADERS, GZIP, packedBody, text } from './reply.ts';
+import { DATA_HEADERS, GZIP, packedBody } from './reply.ts';
 import { brokenOff, wholeBody } from './whole-body.ts';
 
 export interface DirectDeps extends DataDeps {
@@ -124,7 +123,7 @@ async function answer(deps: DirectDeps, asked: Asked, { body, start }: Come): Pr
     const input = inputOf(parseJson(body, 'body'));
     const evaluated = await evaluate(deps, questionOf(deps, asked, input));
     const more = { inputMissing: input === undefined, timing: undefined, version: deps.version };
-    const told = text(answerBody(evaluated, NO_OPTIONS, more));
+    const told = answerText(evaluated, more);
     const packed = packedBody(told, deps.gzipMinLength, incoming.headers['accept-encoding'] as string | undefined);
     const limits = evaluated.answer ? rateLimitHeaders(evaluated.answer) : {};
     if (packed) send(outgoing, 200, [DATA_HEADERS, limits, GZIP], await packed);

@@ -19,7 +19,10 @@ export function rateLimitHeaders(answer: Answer): Record<string, string> {
 function limitHeaders(limits: readonly LimitOutcome[], plan: Plan, at: number): Record<string, string> {
   const names = namesOf(plan);
   let items = '';
-  for (const limit of limits) items += `${items && ', '}${limitItem(limit, names.of.get(limit.id), at)}`;
+  for (const [index, limit] of limits.entries()) {
+    const item = limitItem(limit, nameOf(limit, index, names), at);
+    items = items === '' ? item : `${items}, ${item}`;
+  }
   return { 'RateLimit-Policy': policyItems(limits, plan, names), RateLimit: items };
 }
 
@@ -38,13 +41,15 @@ function refusing({ limits }: Outcome, about: readonly string[] = []): Pick<Outc
 
 /** What of a limit's items is the same for as long as its plan is remembered. */
 interface Named {
+  id: string;
   name: string;
   /** `;w=60`; empty for a limit without a window. */
   window: string;
 }
 
 interface Names {
-  of: ReadonlyMap<string, Named>;
+  /** In the plan's order, its candidates' behind its own. */
+  all: readonly Named[];
   /** What an answer with the plan's own limits and capacities says of them, once one has been given: a rollover adds to a capacity. */
   items: string | undefined;
 }
@@ -55,10 +60,17 @@ function namesOf(plan: Plan): Names {
   const before = known.get(plan);
   if (before) return before;
   const limits = [...plan.limits, ...plan.candidates.flatMap((c) => c.limits)];
-  const of = new Map(limits.map((limit) => [limit.id, { name: quoted(limit.id), window: windowOf(limit) }]));
-  const names = { of, items: undefined };
+  const all = limits.map((limit) => ({ id: limit.id, name: quoted(limit.id), window: windowOf(limit) }));
+  const names = { all, items: undefined };
   known.set(plan, names);
   return names;
+}
+
+/** An answer has its limits in the plan's order, but for those of candidates that were passed over, and of an answer that is repeated. */
+function nameOf({ id }: LimitOutcome, index: number, { all }: Names): Named {
+  const there = all[index];
+  if (there?.id === id) return there;
+  return all.find((named) => named.id === id) ?? { id, name: quoted(id), window: '' };
 }
 
 function windowOf(limit: Limit): string {
@@ -74,15 +86,13 @@ function policyItems(limits: readonly LimitOutcome[], plan: Plan, names: Names):
   return names.items;
 }
 
-const itemsOf = (limits: readonly LimitOutcome[], { of }: Names) =>
-  limits.map((limit) => policyItem(limit, of.get(limit.id))).join(', ');
+const itemsOf = (limits: readonly LimitOutcome[], names: Names) =>
+  limits.map((limit, index) => policyItem(limit, nameOf(limit, index, names))).join(', ');
 
-/** A repeated answer may have limits that its plan has not. */
-const policyItem = ({ capacity, id }: LimitOutcome, { name, window }: Named = { name: quoted(id), window: '' }) =>
-  `${name};q=${capacity}${window}`;
+const policyItem = ({ capacity }: LimitOutcome, { name, window }: Named) => `${name};q=${capacity}${window}`;
 
-const limitItem = ({ id, remaining, reset_at }: LimitOutcome, named: Named | undefined, at: number) =>
-  `${named?.name ?? quoted(id)};r=${remaining};t=${Math.max(0, seconds(reset_at - at))}`;
+const limitItem = ({ remaining, reset_at }: LimitOutcome, { name }: Named, at: number) =>
+  `${name};r=${remaining};t=${Math.max(0, seconds(reset_at - at))}`;
 
 /** Rounded up: who waits this long never comes too early. */
 const seconds = (milliseconds: number) => Math.ceil(milliseconds / 1000);
