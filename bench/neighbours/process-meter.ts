@@ -41,7 +41,8 @@ async function statOf(pid: number): Promise<string[]> {
     .split(' ');
 }
 
-async function withChildren(pids: readonly number[]): Promise<number[]> {
+/** The processes, and all that they have started. */
+export async function withChildren(pids: readonly number[]): Promise<number[]> {
   const below = await Promise.all(pids.map(async (pid) => withChildren(await childrenOf(pid))));
   return [...pids, ...below.flat()];
 }

@@ -12,8 +12,10 @@ import {
   oursInBatches,
   oursMillion,
   oursMillionAlike,
+  oursShare,
   oursUnheard,
   oursWorkers,
+  oursWorkersShare,
 } from './ours.ts';
 import { honoUpstashRatelimit, oursOnUpstash } from './upstash.ts';
 
@@ -38,6 +40,8 @@ export const SYSTEMS: System[] = [
   oursOnCluster,
   oursOnUpstash,
   honoUpstashRatelimit,
+  oursShare,
+  oursWorkersShare,
   oursAlone,
   honoEvalshaAlone,
 ];

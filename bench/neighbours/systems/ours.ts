@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { shareOfCores } from '../cpu-share.ts';
 import { input } from '../input.ts';
 import { startRedis } from '../redis.ts';
-import { LeftOut, type Question, type Running, type System } from '../system.ts';
+import type { Question, Running, System } from '../system.ts';
 import { headers, type SidecarOptions, single, startSidecar } from './sidecar.ts';
 
 const STREAM = 'ocr:{p0}:usage';
@@ -96,9 +95,35 @@ export const oursMillionAlike: System = {
 export const oursWorkers: System = {
   name: 'ours-workers',
   title: 'this project, `WORKERS=2`',
-  async start(tools) {
-    const known = await readFile(join(tools.root, '.env.example'), 'utf8');
-    if (!/^#WORKERS=/m.test(known)) throw new LeftOut('the sidecar has no WORKERS yet');
-    return onRedis({ tools, env: { WORKERS: '2' } });
-  },
+  start: (tools) => onRedis({ tools, env: { WORKERS: '2' } }),
+};
+
+/**
+ * So much of a core to each process. Where the load generator, Redis and one process fill the machine, a second process has nothing to run on, and
+ * says nothing of what it would do on a core of its own.
+ */
+const SHARE = 0.3;
+
+async function inShares(processes: number, options: Parameters<typeof onRedis>[0]): Promise<Running> {
+  const running = await onRedis(options);
+  try {
+    const undo = await shareOfCores(running.pids.server, processes * SHARE);
+    const stop = () => running.stop().then(undo);
+    return { ...running, stop };
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+}
+
+export const oursShare: System = {
+  name: 'ours-share',
+  title: `this project, given ${SHARE} of a core`,
+  start: (tools) => inShares(1, { tools }),
+};
+
+export const oursWorkersShare: System = {
+  name: 'ours-workers-share',
+  title: `this project, \`WORKERS=2\`, given ${SHARE} of a core each`,
+  start: (tools) => inShares(2, { tools, env: { WORKERS: '2' } }),
 };

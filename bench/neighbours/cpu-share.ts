@@ -1,0 +1,36 @@
+import { access, mkdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { withChildren } from './process-meter.ts';
+import { LeftOut } from './system.ts';
+
+const ROOT = '/sys/fs/cgroup';
+/** Short, so that who has used up its share does not wait long: a hundredth of a second. */
+const PERIOD_US = 10_000;
+
+/** Gives processes, and all that they have started, so much of the machine's cores together. Gives back what undoes it once they have ended. */
+export async function shareOfCores(pids: readonly number[], cores: number): Promise<() => Promise<void>> {
+  const quota = Math.round(cores * PERIOD_US);
+  const name = `rating-bench-${process.pid}-${pids[0]}`;
+  const folder = (await isUnified()) ? join(ROOT, name) : join(ROOT, 'cpu', name);
+  try {
+    if (await isUnified()) {
+      await writeFile(join(ROOT, 'cgroup.subtree_control'), '+cpu');
+      await mkdir(folder);
+      await writeFile(join(folder, 'cpu.max'), `${quota} ${PERIOD_US}`);
+    } else {
+      await mkdir(folder);
+      await writeFile(join(folder, 'cpu.cfs_period_us'), String(PERIOD_US));
+      await writeFile(join(folder, 'cpu.cfs_quota_us'), String(quota));
+    }
+    for (const pid of await withChildren(pids)) await writeFile(join(folder, 'cgroup.procs'), String(pid));
+  } catch (error) {
+    throw new LeftOut(`control groups of the CPU cannot be made here: ${(error as Error).message}`);
+  }
+  return () => rmdir(folder);
+}
+
+const isUnified = () =>
+  access(join(ROOT, 'cgroup.controllers')).then(
+    () => true,
+    () => false,
+  );
