@@ -11,9 +11,10 @@ const PERIOD_US = 50_000;
 export async function shareOfCores(pids: readonly number[], cores: number): Promise<() => Promise<void>> {
   const quota = Math.round(cores * PERIOD_US);
   const name = `rating-bench-${process.pid}-${pids[0]}`;
-  const folder = (await isUnified()) ? join(ROOT, name) : join(ROOT, 'cpu', name);
+  const unified = await isUnified();
+  const folder = unified ? join(ROOT, name) : join(ROOT, 'cpu', name);
   try {
-    if (await isUnified()) {
+    if (unified) {
       await writeFile(join(ROOT, 'cgroup.subtree_control'), '+cpu');
       await mkdir(folder);
       await writeFile(join(folder, 'cpu.max'), `${quota} ${PERIOD_US}`);

@@ -31,6 +31,16 @@ const item = (id: number, size = 1): Item => ({ id, size });
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
+/** So many at once, in a turn of their own; `results`: of all that have arrived. */
+function arriving(commit: GroupCommit<Item, string>) {
+  const results: Promise<string>[] = [];
+  const arrive = async (count: number) => {
+    for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
+    await turn();
+  };
+  return { arrive, results };
+}
+
 describe('what arrives together goes together', () => {
   test('in one call, in order, each answered with its own', async () => {
     const server = new Server();
@@ -75,11 +85,7 @@ describe('what arrives together goes together', () => {
     const server = new Server();
     const commit = new GroupCommit(server.call, OPTIONS);
     const lengths = () => server.calls.map(({ items }) => items.length);
-    const results: Promise<string>[] = [];
-    const arrive = async (count: number) => {
-      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
-      await turn();
-    };
+    const { arrive, results } = arriving(commit);
     await arrive(2);
     await arrive(3);
     expect(lengths()).toEqual([2, 3]);
@@ -210,11 +216,7 @@ describe('where each call is paid for', () => {
     const server = new Server();
     const commit = paid(server);
     const lengths = () => server.calls.map(({ items }) => items.length);
-    const results: Promise<string>[] = [];
-    const arrive = async (count: number) => {
-      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
-      await turn();
-    };
+    const { arrive, results } = arriving(commit);
     await arrive(20);
     await arrive(15);
     expect(lengths()).toEqual([20]);
@@ -240,11 +242,8 @@ describe('where each call is paid for', () => {
       await answer;
     }
     server.calls.length = 0;
-    const results: Promise<string>[] = [];
-    for (const count of [16, 16, 15, 1, 20]) {
-      for (let each = 0; each < count; each++) results.push(commit.add(item(results.length)));
-      await turn();
-    }
+    const { arrive, results } = arriving(commit);
+    for (const count of [16, 16, 15, 1, 20]) await arrive(count);
     expect(server.calls.map(({ items }) => items.length)).toEqual([16, 16, 16, 20]);
     for (const call of server.calls) call.answer();
     expect(await Promise.all(results)).toHaveLength(68);
